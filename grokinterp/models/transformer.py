@@ -1,0 +1,126 @@
+"""The only module that imports transformer_lens (3.x): real HookedTransformers from our configs.
+
+4.0 removed HookedTransformer; see pyproject.toml for the pin.
+"""
+
+import copy
+import warnings
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.func import functional_call
+
+from grokinterp.config import ModelConfig
+from grokinterp.errors import GrokinterpError
+from grokinterp.models.forward import Activations
+from grokinterp.models.weights import Weights
+from grokinterp.tasks.layouts import Layout
+
+with warnings.catch_warnings():
+    # Its dependencies warn about each other at import; none of it concerns our users.
+    warnings.simplefilter("ignore")
+    from transformer_lens import HookedTransformer, HookedTransformerConfig
+
+
+def build_hooked(
+    config: ModelConfig, layout: Layout, n_answers: int, dtype: torch.dtype = torch.float32
+) -> HookedTransformer:
+    """A HookedTransformer of this shape on the CPU, its weights not yet ours (see `load_hooked`)."""
+    cfg = HookedTransformerConfig(
+        n_layers=config.n_layers,
+        d_model=config.d_model,
+        n_heads=config.n_heads,
+        d_head=config.head_width,
+        d_mlp=config.mlp_width,
+        n_ctx=layout.n_ctx,
+        d_vocab=layout.d_vocab,
+        d_vocab_out=n_answers,
+        act_fn=config.activation,
+        normalization_type=None if config.normalization == "none" else "LN",
+        attention_dir="causal" if config.causal else "bidirectional",
+        init_weights=False,
+        dtype=dtype,
+        device="cpu",
+    )
+    return _without_deprecation(lambda: HookedTransformer(cfg))
+
+
+def load_hooked(config: ModelConfig, layout: Layout, weights: Weights) -> HookedTransformer:
+    """A HookedTransformer that holds these weights, in their dtype and on their device."""
+    w_u = weights["unembed.W_U"]
+    model = build_hooked(config, layout, w_u.shape[1], w_u.dtype)
+    model.load_state_dict(weights, strict=False)
+    torch.nn.Module.to(model, w_u.device)  # HookedTransformer.to prints
+    return model
+
+
+def parameters_of(model: HookedTransformer) -> Weights:
+    """Detached copies of the model's parameters under their TransformerLens names."""
+    return {name: value.detach().clone() for name, value in model.named_parameters()}
+
+
+def forward_of(model: HookedTransformer, layout: Layout, dtype: torch.dtype) -> "HookedForward":
+    """The forward of any HookedTransformer in memory, on a copy in `dtype`; the model is untouched.
+
+    Raises:
+        GrokinterpError: the model's vocabulary or context is too small for the layout.
+    """
+    if not isinstance(model, HookedTransformer):
+        raise GrokinterpError(
+            f"snapshot measures a HookedTransformer, not a {type(model).__name__}; "
+            "put the weights into one first"
+        )
+    cfg = model.cfg
+    if cfg.d_vocab < layout.d_vocab or cfg.n_ctx < layout.n_ctx:
+        raise GrokinterpError(
+            f"the layout {layout.name!r} has {layout.d_vocab} tokens in {layout.n_ctx} positions, but the "
+            f"model has d_vocab {cfg.d_vocab} and n_ctx {cfg.n_ctx}; pass the task it was trained on"
+        )
+    twin = copy.deepcopy(model)
+    torch.nn.Module.to(twin, dtype)
+    twin.cfg.dtype = dtype
+    twin.eval()
+    return HookedForward(twin, layout)
+
+
+class HookedForward:
+    """The slow, obviously right engine: HookedTransformer.forward with the given weights."""
+
+    def __init__(self, model: HookedTransformer, layout: Layout) -> None:
+        self.model, self.layout = model, layout
+
+    def __call__(
+        self, weights: Weights, left: Int[Tensor, " batch"], right: Int[Tensor, " batch"]
+    ) -> Float[Tensor, "batch d_vocab_out"]:
+        """Logits at the last position."""
+        tokens = self._tokens(left, right)
+        torch.nn.Module.to(self.model, tokens.device)  # its buffers; the weights come with the call
+        return functional_call(self.model, weights, (tokens,))[:, -1]
+
+    def activations(
+        self, weights: Weights, left: Int[Tensor, " batch"], right: Int[Tensor, " batch"]
+    ) -> Activations:
+        """Logits, neurons and attention at the last position of the last block."""
+        last = self.model.cfg.n_layers - 1
+        kept: dict[str, Tensor] = {}
+
+        def keep(value: Tensor, hook: object) -> None:
+            kept[str(getattr(hook, "name", "")).rsplit(".", 1)[-1]] = value
+
+        names = [f"blocks.{last}.mlp.hook_post", f"blocks.{last}.attn.hook_pattern"]
+        with self.model.hooks(fwd_hooks=[(name, keep) for name in names]):
+            logits = self(weights, left, right)
+        return Activations(logits, kept["hook_post"][:, -1], kept["hook_pattern"][:, :, -1])
+
+    def _tokens(self, left: Tensor, right: Tensor) -> Int[Tensor, "batch n_ctx"]:
+        columns = {"left": left, "right": right}
+        return torch.stack(
+            [columns.get(s.kind, torch.full_like(left, s.token)) for s in self.layout.slots], dim=1
+        )
+
+
+def _without_deprecation(build):  # noqa: ANN001, ANN202
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*HookedTransformer.*", category=DeprecationWarning)
+        return build()

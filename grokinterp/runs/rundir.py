@@ -1,0 +1,164 @@
+"""The run directory: the only code that spells the names of its files.
+
+    config.json provenance.json task.safetensors split.safetensors metrics.jsonl checksums.json
+    ckpts/step_00001200.safetensors  resume.pt  lock
+    measures/<name>[.<part>].parquet  measures/<name>.json  phases.json  summary.json  figures/
+
+What training writes lies under `root`; what analysis writes lies under `out`, which is the same
+folder unless the run can't be written. This module needs no torch; tensors.py reads and writes the
+files that hold tensors.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from grokinterp.config import RunConfig
+from grokinterp.errors import GrokinterpError
+from grokinterp.runs.files import read_json, write_json, write_text
+
+_CHECKPOINT = re.compile(r"step_(\d{8,})\.safetensors")
+
+
+class RunDir:
+    """Paths, and the small text files at them."""
+
+    def __init__(self, root: str | Path, out: str | Path | None = None) -> None:
+        self.root = Path(root)
+        self.out = Path(out) if out is not None else self.root
+
+    # Paths -----------------------------------------------------------------------------------
+
+    @property
+    def config_path(self) -> Path:
+        """The complete config; a folder that holds it is a run directory."""
+        return self.root / "config.json"
+
+    @property
+    def provenance_path(self) -> Path:
+        """Versions, device, dtype, threads, command, git commit."""
+        return self.root / "provenance.json"
+
+    @property
+    def task_path(self) -> Path:
+        """The operation's table and coordinates."""
+        return self.root / "task.safetensors"
+
+    @property
+    def split_path(self) -> Path:
+        """The training mask."""
+        return self.root / "split.safetensors"
+
+    @property
+    def metrics_path(self) -> Path:
+        """One JSON line an evaluation."""
+        return self.root / "metrics.jsonl"
+
+    @property
+    def resume_path(self) -> Path:
+        """Everything training needs to go on, latest only."""
+        return self.root / "resume.pt"
+
+    @property
+    def checksums_path(self) -> Path:
+        """SHA-256 of each checkpoint by file name."""
+        return self.root / "checksums.json"
+
+    @property
+    def lock_path(self) -> Path:
+        """Held by the process that writes."""
+        return self.root / "lock"
+
+    @property
+    def ckpts(self) -> Path:
+        """The folder of checkpoints."""
+        return self.root / "ckpts"
+
+    @property
+    def phases_path(self) -> Path:
+        """Events and phases."""
+        return self.out / "phases.json"
+
+    @property
+    def summary_path(self) -> Path:
+        """One row for tables over many runs."""
+        return self.out / "summary.json"
+
+    @property
+    def measures(self) -> Path:
+        """The folder of tables."""
+        return self.out / "measures"
+
+    @property
+    def figures(self) -> Path:
+        """The folder of figures."""
+        return self.out / "figures"
+
+    @property
+    def analysis_lock_path(self) -> Path:
+        """Held by the process that analyzes."""
+        return self.measures / "lock"
+
+    def checkpoint_path(self, step: int) -> Path:
+        """Where the checkpoint of a step lies."""
+        return self.ckpts / f"step_{step:08d}.safetensors"
+
+    def table_path(self, measure: str, part: str = "") -> Path:
+        """The table of a measure's part; the part "" is the main one."""
+        return self.measures / (f"{measure}.{part}.parquet" if part else f"{measure}.parquet")
+
+    def table_info_path(self, measure: str) -> Path:
+        """What the tables of a measure mean and how they were made."""
+        return self.measures / f"{measure}.json"
+
+    # Config and provenance ---------------------------------------------------------------------
+
+    def exists(self) -> bool:
+        """Whether there is a run here."""
+        return self.config_path.is_file()
+
+    def read_config(self) -> RunConfig:
+        """The run's config.
+
+        Raises:
+            GrokinterpError: none there, damaged, or from a newer schema.
+        """
+        try:
+            text = self.config_path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            raise GrokinterpError(f"{self.root} is no run directory: it has no config.json") from None
+        return RunConfig.from_json(text, source=str(self.config_path))
+
+    def write_config(self, config: RunConfig) -> None:
+        """Write the config."""
+        write_text(self.config_path, config.to_json())
+
+    def write_provenance(self, provenance: dict[str, Any]) -> None:
+        """Write the provenance."""
+        write_json(self.provenance_path, provenance)
+
+    def read_provenance(self) -> dict[str, Any]:
+        """The provenance, empty where there is none."""
+        return read_json(self.provenance_path) if self.provenance_path.exists() else {}
+
+    # Checkpoints -----------------------------------------------------------------------------
+
+    def steps(self) -> list[int]:
+        """Steps of all checkpoints, ascending."""
+        names = (_CHECKPOINT.fullmatch(path.name) for path in self.ckpts.glob("step_*.safetensors"))
+        return sorted(int(match[1]) for match in names if match)
+
+    def drop_checkpoints_from(self, step: int) -> None:
+        """Delete the checkpoints at and after a step, for a run that goes on from there."""
+        for kept in [s for s in self.steps() if s >= step]:
+            self.checkpoint_path(kept).unlink()
+        names = {self.checkpoint_path(s).name for s in self.steps()}
+        self.write_checksums({n: digest for n, digest in self.read_checksums().items() if n in names})
+
+    def read_checksums(self) -> dict[str, str]:
+        """SHA-256 of each checkpoint by file name; empty where none were written."""
+        return read_json(self.checksums_path) if self.checksums_path.exists() else {}
+
+    def write_checksums(self, checksums: dict[str, str]) -> None:
+        """Write the checksums."""
+        write_json(self.checksums_path, checksums)

@@ -1,0 +1,118 @@
+"""The files of a run directory that hold tensors: task, split, checkpoints, resume state."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from grokinterp.errors import GrokinterpError
+from grokinterp.harmonics.cyclic import CyclicCoordinates
+from grokinterp.runs.files import sha256, write_atomically
+from grokinterp.runs.rundir import RunDir
+from grokinterp.tasks import Task
+from grokinterp.tasks.layouts import build_layout
+
+
+def write_task(rundir: RunDir, task: Task, train_mask: np.ndarray | None) -> None:
+    """Write the operation's table with its coordinates, and the split where it is known."""
+    tensors = {"table": task.table}
+    if task.coordinates is not None:
+        c = task.coordinates
+        tensors |= {"left": c.left, "right": c.right, "answer": c.answer}
+    meta = {
+        "name": task.name,
+        "n_answers": str(task.n_answers),
+        "layout": task.layout.name,
+        "n_operand_tokens": str(task.layout.n_operand_tokens),
+        "structure": task.structure,
+        "coordinates": task.coordinates.label if task.coordinates is not None else "",
+    }
+    _save_numpy(rundir.task_path, tensors, meta)
+    if train_mask is not None:
+        _save_numpy(rundir.split_path, {"train_mask": train_mask}, {})
+
+
+def read_task(rundir: RunDir) -> Task:
+    """The task as it was saved, without the code that made it."""
+    tensors, meta = _load_numpy(rundir.task_path)
+    coordinates = None
+    if meta["coordinates"]:
+        parts = (tensors["left"], tensors["right"], tensors["answer"])
+        coordinates = CyclicCoordinates(*parts, meta["coordinates"])
+    layout = build_layout(meta["layout"], int(meta["n_operand_tokens"]))
+    return Task(
+        meta["name"], tensors["table"], int(meta["n_answers"]), layout, coordinates, meta["structure"]
+    )
+
+
+def read_train_mask(rundir: RunDir) -> np.ndarray | None:
+    """The training mask, or None where the split is unknown."""
+    return _load_numpy(rundir.split_path)[0]["train_mask"] if rundir.split_path.exists() else None
+
+
+def write_checkpoint(rundir: RunDir, step: int, weights: dict[str, Tensor]) -> None:
+    """Write one checkpoint and then its checksum."""
+    path = rundir.checkpoint_path(step)
+    tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    meta = {"step": str(step)}
+    write_atomically(path, lambda p: safetensors.torch.save_file(tensors, p, metadata=meta))
+    rundir.write_checksums(rundir.read_checksums() | {path.name: sha256(path)})
+
+
+def read_checkpoint(rundir: RunDir, step: int, device: str = "cpu") -> dict[str, Tensor]:
+    """The weights at a step.
+
+    Raises:
+        GrokinterpError: no checkpoint there, or its file is damaged.
+    """
+    path = rundir.checkpoint_path(step)
+    if not path.exists():
+        raise GrokinterpError(f"there is no checkpoint at step {step} in {rundir.ckpts}; see `run.steps`")
+    expected = rundir.read_checksums().get(path.name)
+    if expected is not None and sha256(path) != expected:
+        raise GrokinterpError(
+            f"{path} does not match its checksum (truncated or changed); restore it from a copy or delete it"
+        )
+    try:
+        return safetensors.torch.load_file(path, device=device)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise GrokinterpError(f"{path} is damaged ({error}); restore it from a copy or delete it") from None
+
+
+def write_resume(rundir: RunDir, state: dict[str, Any]) -> None:
+    """Write what training needs to go on."""
+    write_atomically(rundir.resume_path, lambda p: torch.save(state, p))
+
+
+def read_resume(rundir: RunDir) -> dict[str, Any]:
+    """What training needs to go on; never unpickles code.
+
+    Raises:
+        GrokinterpError: damaged.
+    """
+    try:
+        return torch.load(rundir.resume_path, weights_only=True, map_location="cpu")
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise GrokinterpError(
+            f"{rundir.resume_path} is damaged ({type(error).__name__}); delete it to train from the start"
+        ) from None
+
+
+def _save_numpy(path: Path, tensors: dict[str, np.ndarray], meta: dict[str, str]) -> None:
+    tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    write_atomically(path, lambda p: safetensors.numpy.save_file(tensors, p, metadata=meta))
+
+
+def _load_numpy(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except FileNotFoundError:
+        raise GrokinterpError(f"{path} is missing; is this a complete run directory?") from None
+    except (safetensors.SafetensorError, OSError) as error:
+        raise GrokinterpError(f"{path} is damaged ({error}); restore it from a copy") from None

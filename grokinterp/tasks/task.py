@@ -1,0 +1,40 @@
+"""The task: a table of answers, and the coordinates in which it is addition, if there are any."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from grokinterp.harmonics.cyclic import CyclicCoordinates
+from grokinterp.tasks.layouts import Layout
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A finite binary operation.
+
+    Attributes:
+        name: For people, "x+y mod 113".
+        table: `table[a, b]` is the answer c, or -1 where the operation is not defined.
+        n_answers: Answers are 0..n_answers-1.
+        layout: How a pair is written as tokens.
+        coordinates: The isomorphism with Z_n, or None.
+        structure: One sentence: which basis the coordinates are, or why there are none.
+    """
+
+    name: str
+    table: Int[np.ndarray, "n_left n_right"]
+    n_answers: int
+    layout: Layout
+    coordinates: CyclicCoordinates | None
+    structure: str
+
+    @property
+    def defined(self) -> Bool[np.ndarray, "n_left n_right"]:
+        """True where the operation has an answer."""
+        return self.table >= 0
+
+    def pairs(self) -> tuple[Int[np.ndarray, " n_pairs"], Int[np.ndarray, " n_pairs"]]:
+        """All defined pairs (left, right), a-major."""
+        left, right = np.nonzero(self.defined)
+        return left, right

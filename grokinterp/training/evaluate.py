@@ -1,0 +1,34 @@
+"""One line of metrics.jsonl: losses, accuracies and weight norm of the weights at a step."""
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from grokinterp.models.forward import Forward
+from grokinterp.models.weights import Weights
+from grokinterp.training.data import Pairs
+from grokinterp.training.losses import cross_entropy_each
+
+CHUNK = 16384
+"""Pairs per forward: all of them at p = 113, bounded memory beyond."""
+
+
+@torch.no_grad()
+def evaluate(
+    forward: Forward, weights: Weights, pairs: Pairs, is_train: Bool[Tensor, " n"], dtype: torch.dtype
+) -> dict[str, float]:
+    """Mean loss (nats) and accuracy on train and test pairs, and the sum of squared weights."""
+    losses, hits = [], []
+    for start in range(0, len(pairs), CHUNK):
+        chunk = pairs.select(torch.arange(start, min(start + CHUNK, len(pairs)), device=pairs.left.device))
+        logits = forward(weights, chunk.left, chunk.right)
+        losses.append(cross_entropy_each(logits, chunk.label, dtype))
+        hits.append(logits.argmax(dim=1) == chunk.label)
+    loss, hit = torch.cat(losses), torch.cat(hits).double()
+    return {
+        "train_loss": float(loss[is_train].mean()),
+        "test_loss": float(loss[~is_train].mean()),
+        "train_accuracy": float(hit[is_train].mean()),
+        "test_accuracy": float(hit[~is_train].mean()),
+        "weight_norm": float(sum(w.double().square().sum() for w in weights.values())),
+    }
