@@ -37,9 +37,9 @@ class Rows:
     table: Tensor
     index: Int[Tensor, " B"] | None
 
-    def map(self, weight: Tensor, equation: str) -> "Rows":
+    def map(self, weight: Tensor) -> "Rows":
         """A linear map of the table; as cheap as the vocabulary is small."""
-        return Rows(torch.einsum(equation, self.table, weight), self.index)
+        return Rows(self.table @ weight, self.index)
 
     def shift(self, bias: Tensor) -> "Rows":
         """The table plus a bias."""
@@ -52,6 +52,8 @@ class Rows:
 
 class FastForward:
     """Logits at the last position from a dict of weights; holds no weights."""
+
+    any_dtype = True
 
     def __init__(self, config: ModelConfig, layout: Layout) -> None:
         if config.normalization != "none":
@@ -77,9 +79,9 @@ class FastForward:
         slots = self._embed(weights, left, right)
         last = self.config.n_layers - 1
         if last == 0:
-            z, pattern = self._table_attention(weights, slots, len(slots) - 1)
+            z, pattern = self._table_attention(self._projections(weights, left, right), len(slots) - 1)
             return (*self._read_folded(weights, slots[-1], z), pattern)
-        stream = self._first_block(weights, slots, left.shape[0])
+        stream = self._first_block(weights, slots, left, right)
         for block in range(1, last):
             z, _ = self._dense_attention(weights, block, stream, stream)
             stream = self._add_mlp(weights, block, stream + self._attn_out(weights, block, z))
@@ -89,7 +91,10 @@ class FastForward:
 
     def _embed(self, weights: Weights, left: Tensor, right: Tensor) -> list[Rows]:
         """resid_pre of block 0 at each position, as tables over the vocabulary."""
-        embed, pos = weights["embed.W_E"], weights["pos_embed.W_pos"]
+        return self._tables(weights["embed.W_E"], weights["pos_embed.W_pos"], left, right)
+
+    def _tables(self, embed: Tensor, pos: Tensor, left: Tensor, right: Tensor) -> list[Rows]:
+        """For each position, the rows of its token (V, ...) plus the position's own (T, ...)."""
         rows = []
         for t, slot in enumerate(self.layout.slots):
             if slot.kind == "constant":
@@ -99,29 +104,45 @@ class FastForward:
                 rows.append(Rows(embed[: self.layout.n_operand_tokens] + pos[t], index))
         return rows
 
-    def _table_attention(self, weights: Weights, slots: list[Rows], t: int) -> tuple[Tensor, Tensor]:
-        """Block 0 at query position t: z (B, H, K) and pattern (B, H, T)."""
-        attn = "blocks.0.attn."
-        seen = slots[: t + 1] if self.config.causal else slots
-        project = {n: (weights[attn + f"W_{n}"], weights[attn + f"b_{n}"]) for n in "QKV"}
-        query = slots[t].map(project["Q"][0], "vd,hdk->vhk").shift(project["Q"][1])
-        keys = [s.map(project["K"][0], "vd,hdk->vhk").shift(project["K"][1]) for s in seen]
-        values = [s.map(project["V"][0], "vd,hdk->vhk").shift(project["V"][1]) for s in seen]
-        scores = torch.broadcast_tensors(*[_scores(query, key) for key in keys])
-        pattern = torch.stack(scores, dim=-1).div(math.sqrt(self.config.head_width)).softmax(dim=-1)
-        z = torch.zeros((), dtype=pattern.dtype, device=pattern.device)
-        for s, value in enumerate(values):
-            z = z + pattern[..., s, None] * value.gather()
-        unseen = len(slots) - len(seen)
-        return z, F.pad(pattern, (0, unseen)) if unseen else pattern
+    def _projections(self, weights: Weights, left: Tensor, right: Tensor) -> dict[str, list[Rows]]:
+        """Queries, keys and values of block 0 at each position, as tables (V, H, K).
 
-    def _first_block(self, weights: Weights, slots: list[Rows], batch: int) -> Float[Tensor, "B T D"]:
+        One product serves all three and all positions, because tokens and positions add.
+        """
+        attn, config = "blocks.0.attn.", self.config
+        joint = torch.cat([weights[attn + f"W_{n}"] for n in "QKV"]).transpose(0, 1).flatten(1)
+        bias = torch.cat([weights[attn + f"b_{n}"].flatten() for n in "QKV"])
+        pos = weights["pos_embed.W_pos"]
+        rows = torch.cat([weights["embed.W_E"], pos]) @ joint
+        rows = rows.view(-1, 3, config.n_heads, config.head_width)
+        tokens, positions = rows.split([len(rows) - len(pos), len(pos)])
+        positions = positions + bias.view(3, config.n_heads, config.head_width)
+        return {
+            name: self._tables(tokens[:, i], positions[:, i], left, right) for i, name in enumerate("QKV")
+        }
+
+    def _table_attention(self, tables: dict[str, list[Rows]], t: int) -> tuple[Tensor, Tensor]:
+        """Block 0 at query position t: z (B, H, K) and pattern (B, H, T)."""
+        n_ctx = self.layout.n_ctx
+        n_seen = t + 1 if self.config.causal else n_ctx
+        keys, values = tables["K"][:n_seen], tables["V"][:n_seen]
+        scores = torch.broadcast_tensors(*[_scores(tables["Q"][t], key) for key in keys])
+        pattern = torch.stack(scores, dim=-1).div(math.sqrt(self.config.head_width)).softmax(dim=-1)
+        z = pattern[..., 0, None] * values[0].gather()
+        for s, value in enumerate(values[1:], start=1):
+            z = z + pattern[..., s, None] * value.gather()
+        return z, F.pad(pattern, (0, n_ctx - n_seen)) if n_seen < n_ctx else pattern
+
+    def _first_block(
+        self, weights: Weights, slots: list[Rows], left: Tensor, right: Tensor
+    ) -> Float[Tensor, "B T D"]:
         """Block 0 at every position, for models with more blocks."""
+        tables = self._projections(weights, left, right)
         columns = []
         for t, slot in enumerate(slots):
-            z, _ = self._table_attention(weights, slots, t)
+            z, _ = self._table_attention(tables, t)
             mid = slot.gather() + self._attn_out(weights, 0, z)
-            columns.append(self._add_mlp(weights, 0, mid).expand(batch, -1))
+            columns.append(self._add_mlp(weights, 0, mid).expand(len(left), -1))
         return torch.stack(columns, dim=1)
 
     def _dense_attention(
@@ -171,9 +192,9 @@ class FastForward:
         skip = last.shift(weights["blocks.0.attn.b_O"])
         from_z = z.flatten(-2) @ torch.cat([w_o @ w_in, w_o @ w_u], dim=1)
         pre_z, logits_z = from_z.split([w_in.shape[1], w_u.shape[1]], dim=1)
-        pre_skip = skip.map(w_in, "vd,dm->vm").shift(weights["blocks.0.mlp.b_in"])
+        pre_skip = skip.map(w_in).shift(weights["blocks.0.mlp.b_in"])
         post = self.act(pre_z + pre_skip.gather())
-        direct = skip.shift(weights["blocks.0.mlp.b_out"]).map(w_u, "vd,dc->vc")
+        direct = skip.shift(weights["blocks.0.mlp.b_out"]).map(w_u)
         logits = logits_z + direct.shift(weights["unembed.b_U"]).gather()
         return logits + post @ (weights["blocks.0.mlp.W_out"] @ w_u), post
 

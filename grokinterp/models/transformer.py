@@ -87,6 +87,8 @@ def forward_of(model: HookedTransformer, layout: Layout, dtype: torch.dtype) -> 
 class HookedForward:
     """The slow, obviously right engine: HookedTransformer.forward with the given weights."""
 
+    any_dtype = False
+
     def __init__(self, model: HookedTransformer, layout: Layout) -> None:
         self.model, self.layout = model, layout
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from grokinterp.config import ModelConfig
+from grokinterp.seeding import generator
 from grokinterp.tasks.layouts import Layout
 
 Weights = dict[str, Tensor]
@@ -80,7 +81,7 @@ def init_weights(
     tl: 0.8 / sqrt(d_model) for every matrix (HookedTransformer's default before 4.0).
     nanda: 1 / sqrt(d_model), and 1 / sqrt(d_vocab) for W_U (Nanda et al. 2023, their code).
     """
-    generator = torch.Generator().manual_seed(config.init_seed)
+    stream = generator("init", config.init_seed)
     weights = {}
     for name, spec in weight_specs(config, layout, n_answers).items():
         if spec.bias:
@@ -88,7 +89,7 @@ def init_weights(
         elif spec.role == "norm":
             value = torch.ones(spec.shape, dtype=torch.float64)
         else:
-            draw = torch.randn(spec.shape, dtype=torch.float64, generator=generator)
+            draw = torch.randn(spec.shape, dtype=torch.float64, generator=stream)
             value = draw * _init_std(config, spec, layout.d_vocab)
         weights[name] = value.to(dtype)
     return weights

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from grokinterp.seeding import generator
 from grokinterp.tasks import Task
 
 
@@ -47,7 +48,7 @@ class BatchOrder:
 
     def __init__(self, n: int, batch_size: int | None, seed: int) -> None:
         self._n, self._size = n, batch_size
-        self._generator = torch.Generator().manual_seed(seed)
+        self._generator = generator("batches", seed)
         self._order, self._next = torch.empty(0, dtype=torch.long), 0
 
     def draw(self) -> Int[Tensor, " batch"] | None:

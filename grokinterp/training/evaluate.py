@@ -9,8 +9,8 @@ from grokinterp.models.weights import Weights
 from grokinterp.training.data import Pairs
 from grokinterp.training.losses import cross_entropy_each
 
-CHUNK = 16384
-"""Pairs per forward: all of them at p = 113, bounded memory beyond."""
+CHUNK = 4096
+"""Pairs per forward: bounds memory, and twice as fast as all pairs of p = 113 at once."""
 
 
 @torch.no_grad()

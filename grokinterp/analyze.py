@@ -1,0 +1,332 @@
+"""Measures x checkpoints -> tables: streaming, cached, resumable; one failure loses nothing else.
+
+For each checkpoint one snapshot is made and every measure that wants it takes its rows; nothing of it
+stays in memory. A table's JSON says from which checkpoint bytes, code, parameters and key frequencies
+its rows came; rows whose sources are unchanged are kept, the others computed again.
+"""
+
+import hashlib
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from grokinterp.device import resolve_device
+from grokinterp.errors import GrokinterpError, NotApplicableError
+from grokinterp.harmonics.keys import KeyFrequencies
+from grokinterp.measures.measure import Measure, Part
+from grokinterp.measures.registry import select
+from grokinterp.phases import Phases
+from grokinterp.progress import progress_bar
+from grokinterp.run import Run
+from grokinterp.runs.files import locked, sha256, write_json
+from grokinterp.summary import summarize
+from grokinterp.tables import Row, check_rows, read_rows, write_table
+
+FLUSH_EVERY = 25
+"""Checkpoints between writes of the tables, so that a kill loses little."""
+
+N_LANDMARKS = 8
+"""How many checkpoints the default subset "landmarks" holds."""
+
+
+@dataclass
+class Outcome:
+    """What an analysis did.
+
+    Attributes:
+        computed: Rows' checkpoints computed now, by measure.
+        reused: Checkpoints whose rows were kept, by measure.
+        skipped: Why a measure has no meaning here, by measure.
+        failed: What went wrong, by measure.
+        damaged: One sentence for each checkpoint that could not be read.
+    """
+
+    computed: dict[str, int] = field(default_factory=dict)
+    reused: dict[str, int] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    damaged: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Work:
+    """One part of one measure: rows kept so far by step, and the steps still to do."""
+
+    measure: Measure
+    name: str
+    part: Part
+    params: dict[str, Any]
+    rows: dict[int, list[Row]]
+    todo: set[int]
+    dirty: bool = False
+
+
+def analyze(
+    run: Run,
+    measures: Iterable[str | Measure] | None = None,
+    *,
+    every: int = 1,
+    full: bool = False,
+    force: bool = False,
+    params: Mapping[str, Mapping[str, Any]] | None = None,
+    device: str = "cpu",
+    show_progress: bool | None = None,
+) -> Outcome:
+    """Compute the tables of a run.
+
+    Args:
+        run: From `open_run`; its `out` says where tables go.
+        measures: Names or Measure objects; None for all of the package.
+        every: Take each `every`-th checkpoint.
+        full: Also run the costly measures on every checkpoint, not on their stated subset.
+        force: Compute again what is there.
+        params: Overrides of measures' parameters, by measure.
+        device: auto, cpu, cuda or cuda:N.
+        show_progress: None shows a bar on a terminal.
+
+    Raises:
+        GrokinterpError: no checkpoints, unknown measures or parameters, or a folder that cannot be
+            written.
+    """
+    chosen = _chosen(measures)
+    settings = _settings(chosen, params or {})
+    if every < 1:
+        raise GrokinterpError(f"every = {every} must be at least 1")
+    if not run.steps:
+        raise GrokinterpError(f"{run.path} has no checkpoints in ckpts/; train it first")
+    with _writable(run), locked(run.rundir.analysis_lock_path, f"{run.rundir.measures}"):
+        analysis = _Analysis(run, chosen, settings, str(resolve_device(device)))
+        analysis.plan(run.steps[::every], full=full, force=force)
+        analysis.over_checkpoints(show_progress)
+        analysis.over_run()
+        phases = run.phases
+        write_json(run.rundir.phases_path, phases.to_json())
+        write_json(run.rundir.summary_path, summarize(run, phases))
+    return analysis.outcome
+
+
+class _Analysis:
+    """The state of one call of `analyze`."""
+
+    def __init__(
+        self, run: Run, chosen: Mapping[str, Measure], settings: Mapping[str, dict], device: str
+    ) -> None:
+        self.run, self.chosen, self.settings, self.device = run, chosen, settings, device
+        self.outcome = Outcome()
+        self.digests = _digests(run)
+        self.keys: KeyFrequencies | None = run.key_frequencies
+        self.snapshot_work: list[_Work] = []
+        self.run_work: list[_Work] = []
+        self.selected: list[int] = []
+
+    def plan(self, selected: Sequence[int], *, full: bool, force: bool) -> None:
+        """Decide which rows to keep and which to compute."""
+        self.selected = list(selected)
+        subsets = _subsets(self.run.phases, self.selected)
+        for name, measure in self.chosen.items():
+            info = {} if force else self._info(measure)
+            valid = self._still_valid(measure, info)
+            for part_name, part in measure.parts.items():
+                wanted = set(subsets["all" if full else part.steps])
+                old = info.get("checkpoints", {}).get(part_name, {}) if valid else {}
+                self._plan_part(_Work(measure, part_name, part, self.settings[name], {}, wanted), old)
+            self.outcome.computed[name] = 0
+
+    def _plan_part(self, work: _Work, old: Mapping[str, str]) -> None:
+        name = work.measure.name
+        if work.part.scope == "run":
+            if old and old == {str(s): self.digests[s] for s in self.selected}:
+                self.outcome.reused[name] = self.outcome.reused.get(name, 0) + len(self.selected)
+            else:
+                self.run_work.append(work)
+            return
+        kept = {int(step) for step, digest in old.items() if self.digests.get(int(step)) == digest}
+        if kept:
+            for row in read_rows(self.run.rundir, name, work.name):
+                if row["step"] in kept and row.keys() == work.part.all_columns.keys():
+                    work.rows.setdefault(row["step"], []).append(row)
+            kept &= work.rows.keys()
+        self.outcome.reused[name] = self.outcome.reused.get(name, 0) + len(kept & work.todo)
+        work.dirty = kept != {int(step) for step in old}
+        work.todo -= kept
+        self.snapshot_work.append(work)
+
+    def over_checkpoints(self, show_progress: bool | None) -> None:
+        """One snapshot a checkpoint; each measure that wants it takes its rows."""
+        todo = sorted({step for work in self.snapshot_work for step in work.todo})
+        try:
+            with progress_bar("analyzing", len(todo), show=show_progress) as report:
+                for done, step in enumerate(todo, start=1):
+                    self._one_checkpoint(step)
+                    report(done, f"step {step}")
+                    if done % FLUSH_EVERY == 0:
+                        self._flush()
+        finally:
+            self._flush()
+
+    def _one_checkpoint(self, step: int) -> None:
+        try:
+            snapshot = self.run.bare_snapshot(step, device=self.device).with_keys(self.keys)
+        except GrokinterpError as error:
+            self.outcome.damaged.append(str(error))
+            return
+        for work in self.snapshot_work:
+            name = work.measure.name
+            if step not in work.todo or name in self.outcome.failed or name in self.outcome.skipped:
+                continue
+            with self._failures_of(work.measure):
+                rows = work.part.compute(snapshot, params=work.params)
+                rows = [{"step": step, **row} for row in rows]
+                check_rows(rows, work.part.all_columns)
+                work.rows[step] = rows
+                work.dirty = True
+                self.outcome.computed[name] += 1
+
+    def over_run(self) -> None:
+        """The parts that need the whole series."""
+        for work in self.run_work:
+            with self._failures_of(work.measure):
+                rows = work.part.compute(self.run, steps=self._readable(), params=work.params)
+                check_rows(rows, work.part.all_columns)
+                columns = work.part.all_columns
+                write_table(self.run.rundir, work.measure.name, work.name, columns, rows)
+                self.outcome.computed[work.measure.name] += len(self.selected)
+                done = {str(step): self.digests[step] for step in self.selected}
+                self._write_info(work.measure, {work.name: done})
+
+    def _readable(self) -> list[int]:
+        damaged = " ".join(self.outcome.damaged)
+        return [s for s in self.selected if str(self.run.rundir.checkpoint_path(s)) not in damaged]
+
+    @contextmanager
+    def _failures_of(self, measure: Measure):  # noqa: ANN202
+        """Note why a measure has no meaning or failed; the others go on."""
+        try:
+            yield
+        except NotApplicableError as error:
+            self.outcome.skipped[measure.name] = str(error)
+            self._write_info(measure, {}, skipped=str(error))
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:
+            self.outcome.failed[measure.name] = f"{type(error).__name__}: {error}"
+
+    def _flush(self) -> None:
+        """Write what was computed since the last flush, tables first, then what they came from."""
+        for work in self.snapshot_work:
+            name = work.measure.name
+            if not work.dirty or name in self.outcome.skipped:
+                continue
+            rows = [row for step in sorted(work.rows) for row in work.rows[step]]
+            write_table(self.run.rundir, name, work.name, work.part.all_columns, rows)
+            done = {str(step): self.digests[step] for step in sorted(work.rows)}
+            self._write_info(work.measure, {work.name: done})
+            work.dirty = False
+
+    # What a table came from ------------------------------------------------------------------
+
+    def _info(self, measure: Measure) -> dict[str, Any]:
+        path = self.run.rundir.table_info_path(measure.name)
+        try:
+            from grokinterp.runs.files import read_json
+
+            info = read_json(path)
+        except GrokinterpError:
+            return {}
+        return info if isinstance(info, dict) else {}
+
+    def _sources(self, measure: Measure) -> dict[str, Any]:
+        keys = None
+        if measure.uses_keys and self.keys is not None:
+            keys = {
+                "frequencies": list(self.keys.ks),
+                "rule": self.keys.rule,
+                "threshold": self.keys.threshold,
+            }
+        return {"code": _code_digest(measure), "params": self.settings[measure.name], "keys": keys}
+
+    def _still_valid(self, measure: Measure, info: Mapping[str, Any]) -> bool:
+        return all(info.get(name) == value for name, value in self._sources(measure).items())
+
+    def _write_info(
+        self, measure: Measure, checkpoints: Mapping[str, dict[str, str]], skipped: str | None = None
+    ) -> None:
+        old = self._info(measure)
+        before = old.get("checkpoints", {}) if self._still_valid(measure, old) else {}
+        info = {
+            "measure": measure.name,
+            "summary": measure.summary,
+            "reference": measure.reference,
+            "skipped": skipped,
+            **self._sources(measure),
+            "columns": {
+                part_name: {c: vars(column) for c, column in part.all_columns.items()}
+                for part_name, part in measure.parts.items()
+            },
+            "checkpoints": {**before, **checkpoints},
+        }
+        write_json(self.run.rundir.table_info_path(measure.name), info)
+
+
+def _chosen(measures: Iterable[str | Measure] | None) -> dict[str, Measure]:
+    if measures is None:
+        return select(None)
+    wanted = list(measures)
+    extra = [m for m in wanted if isinstance(m, Measure)]
+    return select([m.name if isinstance(m, Measure) else m for m in wanted], extra)
+
+
+def _settings(
+    chosen: Mapping[str, Measure], params: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    for name, overrides in params.items():
+        if name not in chosen:
+            raise GrokinterpError(f"params for {name!r}, which is not among the measures asked for")
+        unknown = sorted(set(overrides) - set(chosen[name].params))
+        if unknown:
+            known = ", ".join(chosen[name].params) or "none"
+            raise GrokinterpError(f"{name} has no parameter {unknown[0]!r}; it has {known}")
+    return {name: {**measure.params, **params.get(name, {})} for name, measure in chosen.items()}
+
+
+def _subsets(phases: Phases, steps: Sequence[int]) -> dict[str, list[int]]:
+    """The default subsets: events, and landmarks (events and evenly many between them in log-step)."""
+    events = sorted(set(phases.landmarks(steps).values()))
+    positions = np.linspace(0, len(steps) - 1, min(N_LANDMARKS, len(steps))).round().astype(int)
+    spread = {steps[i] for i in positions}
+    return {
+        "all": list(steps),
+        "events": events,
+        "landmarks": sorted(spread | set(events)),
+        "last": list(steps[-1:]),
+    }
+
+
+def _digests(run: Run) -> dict[int, str]:
+    """What identifies the bytes of each checkpoint."""
+    known = run.rundir.read_checksums()
+    paths = {step: run.rundir.checkpoint_path(step) for step in run.steps}
+    return {step: (known.get(path.name) or sha256(path))[:16] for step, path in paths.items()}
+
+
+def _code_digest(measure: Measure) -> str:
+    """Changes whenever the measure's own file does."""
+    module = inspect.getmodule(next(iter(measure.parts.values())).compute)
+    try:
+        source = inspect.getsource(module) if module is not None else measure.name
+    except (OSError, TypeError):
+        source = measure.name
+    return hashlib.sha256(source.encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _writable(run: Run):  # noqa: ANN202
+    """Say where else to write if the run directory cannot be written."""
+    try:
+        yield
+    except PermissionError as error:
+        raise GrokinterpError(f"cannot write {error.filename}; choose another place with --out") from None

@@ -1,0 +1,54 @@
+"""Key frequencies: which frequencies a network uses, by four rules that papers do not agree on."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from grokinterp.harmonics.cyclic import component_norms, cosine_amplitudes, cosine_power, row_frequencies
+
+THRESHOLD = 0.25
+"""A frequency is key if its norm passes this share of the largest one's."""
+
+NEURON_THRESHOLD = 0.85
+"""Share of a neuron's energy that makes it a neuron of one frequency (Nanda et al. 2023)."""
+
+
+@dataclass(frozen=True)
+class KeyFrequencies:
+    """A sorted set of frequencies, the rule that chose it and the rule's threshold."""
+
+    ks: tuple[int, ...]
+    rule: str
+    threshold: float
+
+    def __str__(self) -> str:
+        return "{" + ", ".join(map(str, self.ks)) + "}"
+
+
+def matrix_rule(name: str, rows: Float[Tensor, "n features"], threshold: float = THRESHOLD) -> KeyFrequencies:
+    """Frequencies with a cosine or sine component of `rows` above `threshold` times the largest.
+
+    For W_L this is the primary rule; on W_E it is the rule of TransformerLens's demo, which names
+    too many in two of four published networks. All k = 1..floor(n/2) are looked at.
+    """
+    norms = component_norms(rows)
+    found = row_frequencies(norms.shape[0])[1:][(norms[1:] > threshold * norms[1:].max()).cpu()]
+    return KeyFrequencies(tuple(sorted(set(found.tolist()))), name, threshold)
+
+
+def logit_rule(sum_means: Float[Tensor, "n n_answers"], threshold: float = THRESHOLD) -> KeyFrequencies:
+    """Frequencies whose cos w_k(i + j - c) term in the logits has a norm above the threshold."""
+    n = sum_means.shape[0]
+    amplitude = cosine_amplitudes(sum_means[:, :n]).abs().cpu() * cosine_power(n).sqrt()
+    found = torch.nonzero(amplitude > threshold * amplitude.max()).flatten() + 1
+    return KeyFrequencies(tuple(found.tolist()), "logits", threshold)
+
+
+def neuron_rule(
+    fraction: Float[Tensor, " d_mlp"], best_k: Tensor, threshold: float = NEURON_THRESHOLD
+) -> KeyFrequencies:
+    """Frequencies to which at least one neuron gives `threshold` of its energy."""
+    found = best_k[fraction >= threshold]
+    return KeyFrequencies(tuple(sorted(set(found.tolist()))), "neurons", threshold)

@@ -1,0 +1,1 @@
+"""The loss around a network: noise forms and worst cases."""

@@ -1,0 +1,72 @@
+"""Finds measures: every module of this folder with a MEASURE constant, and files named by the user."""
+
+import difflib
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import grokinterp.measures
+from grokinterp.errors import GrokinterpError
+from grokinterp.measures.measure import Measure
+
+
+@cache
+def builtin_measures() -> dict[str, Measure]:
+    """All measures of the package by name; a module's name is its measure's."""
+    found = {}
+    for info in sorted(pkgutil.iter_modules(grokinterp.measures.__path__), key=lambda info: info.name):
+        module = importlib.import_module(f"grokinterp.measures.{info.name}")
+        measure = getattr(module, "MEASURE", None)
+        if isinstance(measure, Measure):
+            assert measure.name == info.name, f"{info.name}.py holds the measure {measure.name}"
+            found[measure.name] = measure
+    return found
+
+
+def load_measure_file(path: Path) -> Measure:
+    """The MEASURE constant of a user's Python file.
+
+    Raises:
+        GrokinterpError: no such file, it fails to import, or holds no MEASURE.
+    """
+    if not path.is_file():
+        raise GrokinterpError(f"there is no measure file {path}; check the path")
+    try:
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module: ModuleType = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise GrokinterpError(f"{path} fails to import ({type(error).__name__}: {error}); fix it first") from None
+    measure = getattr(module, "MEASURE", None)
+    if not isinstance(measure, Measure):
+        raise GrokinterpError(f"{path} has no MEASURE = Measure(...); see `grokinterp list`")
+    return measure
+
+
+def select(names: Iterable[str] | None, extra: Iterable[Measure] = ()) -> dict[str, Measure]:
+    """The measures called `names` (None: all) among the package's and `extra`, in the given order.
+
+    Raises:
+        GrokinterpError: an unknown name, or an extra measure named like another one.
+    """
+    known = dict(builtin_measures())
+    for measure in extra:
+        if known.get(measure.name, measure) is not measure:
+            raise GrokinterpError(f"there already is a measure {measure.name}; rename yours")
+        known[measure.name] = measure
+    if names is None:
+        return known
+    chosen = {}
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+            hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(known)}"
+            raise GrokinterpError(f"{name!r} is not a measure; {hint}")
+        chosen[name] = known[name]
+    return chosen

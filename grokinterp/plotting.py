@@ -1,0 +1,169 @@
+"""The look of every figure: sizes, colours, axes over steps with shaded phases, and saving.
+
+Colours are from the Okabe-Ito palette, which colour-blind readers can tell apart. A key frequency's
+colour depends on its rank among the run's key frequencies alone, so it is the same in every figure.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from grokinterp.phases import Phases
+from grokinterp.runs.files import write_atomically
+
+INK = "#222222"
+FAINT = "#c4c4c4"
+CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#7F7F7F")
+KEY_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#A6761D")
+MARK_COLORS = ("#9ecae1", "#E69F00", "#009E73", INK)
+SPLIT_COLORS = {"train": "#0072B2", "test": "#D55E00", "all": INK}
+PHASE_COLORS = {
+    "memorization": "#fbe9d9",
+    "memorised": "#f4f4f4",
+    "learning": "#fbe9d9",
+    "circuit formation": "#e3eef7",
+    "cleanup": "#e4f3ea",
+    "stable": "#ffffff",
+}
+WIDTHS = {"column": 3.4, "text": 6.9}
+"""Inches: one column and the text width of a two-column paper."""
+
+STYLE = {
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 6.5,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "lines.linewidth": 1.2,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "grokinterp",
+    "savefig.dpi": 200,
+    "figure.dpi": 110,
+}
+
+
+def figure(
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    width: Literal["column", "text"] = "column",
+    height: float = 2.2,
+    square: bool = False,
+) -> tuple[Figure, Any]:
+    """A figure of a paper's width and its axes: one, a row, a column, or a grid (always when square).
+
+    Args:
+        height: Inches a row.
+        square: Cells of equal aspect, with a frame, without ticks; the width follows the height.
+    """
+    with mpl.rc_context(STYLE):
+        size = (max(columns * height + 0.5, 2.0), rows * height + 0.25) if square else (WIDTHS[width], rows * height)
+        fig = Figure(figsize=size, layout="constrained")
+        FigureCanvasAgg(fig)
+        axes = fig.subplots(rows, columns, squeeze=not square)
+        if square:
+            for axis in axes.flat:
+                axis.set_aspect("equal")
+                axis.spines[["top", "right"]].set_visible(True)
+                for spine in axis.spines.values():
+                    spine.set_color(FAINT)
+        return fig, axes
+
+
+def over_steps(
+    fig: Figure,
+    phases: Phases,
+    *,
+    axes: Sequence[Axes] | None = None,
+    legend: Axes | None = None,
+    legend_at: str = "best",
+) -> Figure:
+    """Finish axes whose x is the step: shade and name the phases, label the lowest, one legend.
+
+    Args:
+        axes: The axes over steps; all of the figure's if None.
+        legend: The axes to put the legend on; the first of them if None.
+        legend_at: Its place.
+    """
+    axes = list(axes if axes is not None else fig.axes)
+    with mpl.rc_context(STYLE):
+        for axis in axes:
+            shade_phases(axis, phases)
+            if phases.last_step:
+                axis.set_xlim(0, phases.last_step)
+        name_phases(axes[0], phases)
+        for axis in axes:
+            if axis.get_subplotspec().is_last_row():
+                axis.set_xlabel("optimizer step")
+            else:
+                axis.tick_params(labelbottom=False)
+        where = legend or axes[0]
+        if where.get_legend_handles_labels()[1]:
+            where.legend(loc=legend_at)
+    return fig
+
+
+def shade_phases(axis: Axes, phases: Phases) -> None:
+    """Colour the background by phase."""
+    for phase in phases.phases:
+        axis.axvspan(phase.start, phase.end, color=PHASE_COLORS[phase.name], lw=0, zorder=0)
+
+
+def name_phases(axis: Axes, phases: Phases) -> None:
+    """Write the phases' names above the axes, those that are wide enough for it."""
+    for phase in phases.phases:
+        share = (phase.end - phase.start) / max(phases.last_step, 1)
+        text = phase.name if share * axis.get_position().width > 0.012 * len(phase.name) else ""
+        middle = (phase.start + phase.end) / 2
+        axis.annotate(
+            text,
+            (middle, 1.01),
+            xycoords=("data", "axes fraction"),
+            ha="center",
+            va="bottom",
+            fontsize=6,
+            color="#666666",
+        )
+
+
+def split_style(split: str) -> dict[str, Any]:
+    """Line style of train, test and all."""
+    return {"label": split, "color": SPLIT_COLORS[split]}
+
+
+def frequency_colors(keys: Sequence[int]) -> dict[int, str]:
+    """A colour for each key frequency, steady over all figures of a run."""
+    return {k: KEY_COLORS[i % len(KEY_COLORS)] for i, k in enumerate(sorted(keys))}
+
+
+def save_figure(fig: Figure, stem: Path, formats: Sequence[str]) -> list[Path]:
+    """Write `stem`.png, .pdf, .svg as asked, atomically and without dates in them."""
+    paths = []
+    with mpl.rc_context(STYLE):
+        for form in formats:
+            path = stem.with_name(f"{stem.name}.{form}")
+            metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
+
+            def write(target: Path, form: str = form, metadata: dict | None = metadata) -> None:
+                fig.savefig(target, format=form, metadata=metadata)
+
+            write_atomically(path, write)
+            paths.append(path)
+    return paths
+
+

@@ -1,0 +1,164 @@
+"""A run on disk as an object: config, checkpoints, metrics, phases, tables."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from grokinterp.config import RunConfig
+from grokinterp.errors import GrokinterpError, NotApplicableError
+from grokinterp.phases import Phases, find_phases
+from grokinterp.runs.metrics import read_metrics
+from grokinterp.runs.rundir import RunDir
+from grokinterp.tables import read_table
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from grokinterp.harmonics.keys import KeyFrequencies
+    from grokinterp.snapshot import Snapshot
+    from grokinterp.tasks import Task
+
+
+class Run:
+    """A run directory, read lazily; see `open_run`."""
+
+    def __init__(self, rundir: RunDir) -> None:
+        self.rundir = rundir
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, {self.config.task.operation}, {len(self.steps)} checkpoints)"
+
+    @property
+    def path(self) -> Path:
+        """The run directory."""
+        return self.rundir.root
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """What decides the run's numbers."""
+        return self.rundir.read_config()
+
+    @property
+    def steps(self) -> list[int]:
+        """Steps of the checkpoints, ascending."""
+        return self.rundir.steps()
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """metrics.jsonl as a table: step, losses (nats), accuracies, weight_norm (sum of squares)."""
+        return pd.DataFrame(read_metrics(self.rundir.metrics_path))
+
+    @property
+    def phases(self) -> Phases:
+        """Events and phases."""
+        return find_phases(read_metrics(self.rundir.metrics_path))
+
+    @cached_property
+    def task(self) -> "Task":
+        """The operation, as saved."""
+        from grokinterp.runs.tensors import read_task
+
+        return read_task(self.rundir)
+
+    @cached_property
+    def train_mask(self) -> "np.ndarray | None":
+        """Training pairs (n_left, n_right), None where unknown."""
+        from grokinterp.runs.tensors import read_train_mask
+
+        return read_train_mask(self.rundir)
+
+    def weights(self, step: int) -> "dict[str, Tensor]":
+        """The checkpoint's flat dict of weights, in the dtype they were trained in."""
+        from grokinterp.runs.tensors import read_checkpoint
+
+        return read_checkpoint(self.rundir, step)
+
+    def model(self, step: int | None = None) -> Any:
+        """A real HookedTransformer with the weights at `step` (default: the last checkpoint)."""
+        from grokinterp.models.transformer import load_hooked
+
+        return load_hooked(self.config.model, self.task.layout, self.weights(self._step(step)))
+
+    def snapshot(self, step: int | None = None, *, device: str = "cpu") -> "Snapshot":
+        """The network at `step` (default: the last checkpoint) under the run's key frequencies."""
+        return self.bare_snapshot(step, device=device).with_keys(self.key_frequencies)
+
+    def bare_snapshot(self, step: int | None = None, *, device: str = "cpu") -> "Snapshot":
+        """The network at `step`, with no key frequencies but its own."""
+        from grokinterp.snapshot import snapshot_of_weights
+
+        step = self._step(step)
+        weights = self.weights(step)
+        return snapshot_of_weights(self.config, self.task, weights, self.train_mask, step, device)
+
+    @cached_property
+    def key_frequencies(self) -> "KeyFrequencies | None":
+        """Key frequencies of the last readable checkpoint; None where the operation has none."""
+        for step in reversed(self.steps):
+            try:
+                return self.bare_snapshot(step).own_keys
+            except NotApplicableError:
+                return None
+            except GrokinterpError:
+                continue  # a damaged checkpoint; analysis reports it by name
+        return None
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A table by name, "progress_measures" or with its part, "embedding_spectrum.components".
+
+        Raises:
+            GrokinterpError: it was not computed.
+        """
+        measure, _, part = name.partition(".")
+        return read_table(self.rundir, measure, part)
+
+    def _step(self, step: int | None) -> int:
+        if step is not None:
+            return step
+        if not self.steps:
+            raise GrokinterpError(f"{self.path} has no checkpoints yet; train it first")
+        return self.steps[-1]
+
+
+def open_run(path: str | Path, *, out: str | Path | None = None) -> Run:
+    """Open a run directory or its ckpts/ folder.
+
+    Args:
+        path: The run directory, or its ckpts/ folder.
+        out: Where tables and figures go, if not into the run directory.
+
+    Raises:
+        GrokinterpError: nothing there, or no run directory.
+    """
+    runs = find_runs(path)
+    if len(runs) > 1:
+        raise GrokinterpError(f"{path} holds {len(runs)} runs; name one of them, such as {runs[0]}")
+    run = Run(RunDir(runs[0], out))
+    _ = run.config  # fails here rather than later
+    return run
+
+
+def find_runs(path: str | Path) -> list[Path]:
+    """The run directories that a path names: itself, its parent if it is ckpts/, or its subfolders.
+
+    Raises:
+        GrokinterpError: none.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise GrokinterpError(f"there is nothing at {path}; check the path")
+    if not path.is_dir():
+        raise GrokinterpError(f"{path} is a file; give the run directory it belongs to")
+    if RunDir(path).exists():
+        return [path]
+    resolved = path.resolve()
+    if resolved.name == RunDir(resolved.parent).ckpts.name and RunDir(resolved.parent).exists():
+        return [path.parent if path.name == resolved.name else resolved.parent]
+    inside = sorted(child for child in path.iterdir() if child.is_dir() and RunDir(child).exists())
+    if inside:
+        return inside
+    what = "is empty" if not any(path.iterdir()) else "holds no run (no config.json in it)"
+    raise GrokinterpError(f"{path} {what}; give a run directory, such as the --out of `grokinterp train`")

@@ -1,0 +1,290 @@
+"""One network at one moment: weights in float64, and what one forward over all pairs gives.
+
+Every measure of a checkpoint reads the same snapshot, so the forward runs once, and everything that
+two measures need is a cached property here. Natural coordinates are those in which the operation is
+addition on Z_n (`Task.coordinates`): "natural" quantities are indexed by (i, j) and the answer i + j.
+"""
+
+import random
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from grokinterp.config import RunConfig, TaskConfig
+from grokinterp.errors import GrokinterpError, NotApplicableError
+from grokinterp.harmonics.cyclic import CyclicCoordinates, frequencies, sum_means
+from grokinterp.harmonics.keys import KeyFrequencies, logit_rule, matrix_rule
+from grokinterp.harmonics.neurons import NeuronSpectrum, neuron_spectrum
+from grokinterp.models.forward import Activations, Forward, build_forward
+from grokinterp.models.weights import Weights, is_trained, weight_specs
+from grokinterp.tasks import Task, build_task
+
+CHUNK = 2048
+"""Pairs per forward: bounds memory at any modulus, and its float64 arrays stay in the cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A network at a step.
+
+    Attributes:
+        task: The operation.
+        weights: Flat dict under TransformerLens names, float64.
+        forward: Computes logits of pairs from weights.
+        train_mask: `train_mask[a, b]` is True for training pairs; None where the split is unknown.
+        step: Optimizer steps since the initialisation.
+        fixed_keys: The key frequencies of the run's last checkpoint; None for a lone snapshot,
+            whose own are then used.
+        trained: Names of the weights that training changes; None for all of them.
+    """
+
+    task: Task
+    weights: Weights
+    forward: Forward
+    train_mask: Bool[np.ndarray, "n_left n_right"] | None = None
+    step: int = 0
+    fixed_keys: KeyFrequencies | None = None
+    trained: tuple[str, ...] | None = None
+
+    def with_keys(self, keys: KeyFrequencies | None) -> "Snapshot":
+        """The same snapshot under other fixed key frequencies."""
+        return replace(self, fixed_keys=keys)
+
+    # Weights ---------------------------------------------------------------------------------
+
+    @cached_property
+    def n_layers(self) -> int:
+        """Number of blocks."""
+        return 1 + max(int(name.split(".")[1]) for name in self.weights if name.startswith("blocks."))
+
+    @cached_property
+    def embedding(self) -> Float[Tensor, "n_operands d_model"]:
+        """W_E of the operand tokens."""
+        return self.weights["embed.W_E"][: self.task.layout.n_operand_tokens]
+
+    @cached_property
+    def unembedding(self) -> Float[Tensor, "n_answers d_model"]:
+        """W_U transposed, one row an answer; columns that are no answers ('=') are dropped."""
+        return self.weights["unembed.W_U"][:, : self.task.n_answers].T
+
+    @cached_property
+    def neuron_logit_map(self) -> Float[Tensor, "n_answers d_mlp"]:
+        """W_L = W_out W_U of the last block, transposed: what each neuron adds to each logit."""
+        w_out = self.weights[f"blocks.{self.n_layers - 1}.mlp.W_out"]
+        return self.unembedding @ w_out.T
+
+    @property
+    def trained_weights(self) -> Weights:
+        """The weights that training changes; frozen biases are not among them."""
+        if self.trained is None:
+            return self.weights
+        return {name: self.weights[name] for name in self.trained}
+
+    @cached_property
+    def loss_pairs(self) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"], Int[Tensor, " n"]]:
+        """Left, right and answer of the training pairs (of all pairs where the split is unknown)."""
+        mask = self.task.defined if self.train_mask is None else self.train_mask
+        left, right = np.nonzero(mask)
+        device = self.weights["embed.W_E"].device
+        arrays = (left, right, self.task.table[left, right])
+        return tuple(torch.from_numpy(np.ascontiguousarray(x)).to(device) for x in arrays)
+
+    def loss_under(self, changed: Weights) -> Float[Tensor, ""]:
+        """Mean cross-entropy over `loss_pairs` with some weights replaced; differentiable."""
+        left, right, label = self.loss_pairs
+        logits = self.forward({**self.weights, **changed}, left, right)[:, : self.task.n_answers]
+        return torch.nn.functional.cross_entropy(logits.double(), label)
+
+    def in_float32(self) -> "Snapshot":
+        """The same snapshot in float32, for estimates whose sampling error is far larger; itself
+        where the engine computes in float64 only."""
+        if not self.forward.any_dtype:
+            return self
+        return replace(self, weights={name: w.float() for name, w in self.weights.items()})
+
+    # Activations -----------------------------------------------------------------------------
+
+    @cached_property
+    def _grid(self) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"]]:
+        n_left, n_right = self.task.table.shape
+        device = self.weights["embed.W_E"].device
+        left = torch.arange(n_left, device=device).repeat_interleave(n_right)
+        return left, torch.arange(n_right, device=device).repeat(n_left)
+
+    @cached_property
+    def activations(self) -> Activations:
+        """Everything one forward over the whole grid leaves at the last position, a-major."""
+        left, right = self._grid
+        parts = []
+        with torch.no_grad():
+            for start in range(0, len(left), CHUNK):
+                piece = slice(start, start + CHUNK)
+                parts.append(self.forward.activations(self.weights, left[piece], right[piece]))
+        return Activations(
+            torch.cat([p.logits for p in parts])[:, : self.task.n_answers],
+            torch.cat([p.neurons for p in parts]),
+            torch.cat([p.pattern for p in parts]),
+        )
+
+    @cached_property
+    def logits(self) -> Float[Tensor, "n_left n_right n_answers"]:
+        """logits[a, b, c] at the last position, float64; undefined pairs are in it, mask them."""
+        return self.activations.logits.reshape(*self.task.table.shape, -1)
+
+    @cached_property
+    def neuron_acts(self) -> Float[Tensor, "n_left n_right d_mlp"]:
+        """Post-activation neurons of the last block at the last position."""
+        return self.activations.neurons.reshape(*self.task.table.shape, -1)
+
+    @cached_property
+    def attention(self) -> Float[Tensor, "n_left n_right n_heads n_ctx"]:
+        """Attention pattern of the last block from the last position."""
+        pattern = self.activations.pattern
+        return pattern.reshape(*self.task.table.shape, *pattern.shape[1:])
+
+    @cached_property
+    def labels(self) -> Int[Tensor, "n_left n_right"]:
+        """The right answers; 0 where undefined, mask them with `task.defined`."""
+        return torch.from_numpy(np.where(self.task.defined, self.task.table, 0)).to(self.logits.device)
+
+    # Natural coordinates ---------------------------------------------------------------------
+
+    @property
+    def coordinates(self) -> CyclicCoordinates:
+        """The isomorphism with Z_n.
+
+        Raises:
+            NotApplicableError: the operation has none, or Z_n is too small to have a frequency.
+        """
+        c = self.task.coordinates
+        if c is None:
+            raise NotApplicableError(f"needs an operation that is addition on some Z_n: {self.task.structure}")
+        if not frequencies(c.n):
+            raise NotApplicableError(f"needs at least one frequency; Z_{c.n} has none")
+        return c
+
+    @cached_property
+    def natural_logits(self) -> Float[Tensor, "n n n_answers"]:
+        """Logits over (i, j); the n answers in natural order come first, others (0 for x*y) after."""
+        c = self.coordinates
+        device = self.logits.device
+        left, right = torch.from_numpy(c.left).to(device), torch.from_numpy(c.right).to(device)
+        rest = np.setdiff1d(np.arange(self.task.n_answers), c.answer)
+        columns = torch.from_numpy(np.concatenate([c.answer, rest])).to(device)
+        return self.logits[left[:, None], right[None, :]][:, :, columns]
+
+    @cached_property
+    def natural_train_mask(self) -> Bool[Tensor, "n n"] | None:
+        """The training mask over (i, j)."""
+        if self.train_mask is None:
+            return None
+        c = self.coordinates
+        return torch.from_numpy(self.train_mask[np.ix_(c.left, c.right)]).to(self.logits.device)
+
+    @cached_property
+    def sum_means(self) -> Float[Tensor, "n n_answers"]:
+        """Mean natural logits by (i + j) mod n; see `harmonics.cyclic.sum_means`."""
+        return sum_means(self.natural_logits)
+
+    @cached_property
+    def neuron_spectrum(self) -> NeuronSpectrum:
+        """Pair spectrum, purity and frequency of the last block's neurons."""
+        c = self.coordinates
+        device = self.neuron_acts.device
+        left, right = torch.from_numpy(c.left).to(device), torch.from_numpy(c.right).to(device)
+        return neuron_spectrum(self.neuron_acts[left[:, None], right[None, :]])
+
+    def natural_rows(self, what: str) -> Float[Tensor, "n features"]:
+        """Rows of W_E, W_U or W_L (by name) in natural order."""
+        c = self.coordinates
+        rows, order = {
+            "W_E": (self.embedding, c.left),
+            "W_U": (self.unembedding, c.answer),
+            "W_L": (self.neuron_logit_map, c.answer),
+        }[what]
+        return rows[torch.from_numpy(order).to(rows.device)]
+
+    # Key frequencies -------------------------------------------------------------------------
+
+    @cached_property
+    def own_keys(self) -> KeyFrequencies:
+        """Key frequencies of this snapshot by the W_L rule (the logit rule without an MLP)."""
+        if f"blocks.{self.n_layers - 1}.mlp.W_out" in self.weights:
+            return matrix_rule("W_L", self.natural_rows("W_L"))
+        return logit_rule(self.sum_means)
+
+    @property
+    def keys(self) -> KeyFrequencies:
+        """The run's key frequencies, from its last checkpoint; a lone snapshot's own."""
+        return self.fixed_keys if self.fixed_keys is not None else self.own_keys
+
+    @cached_property
+    def random_keys(self) -> KeyFrequencies:
+        """The control: as many frequencies as `keys`, drawn from the others where enough are left."""
+        everything = list(frequencies(self.coordinates.n))
+        others = [k for k in everything if k not in self.keys.ks]
+        size = len(self.keys.ks)
+        pool = others if len(others) >= size else everything
+        drawn = tuple(sorted(random.Random(0).sample(pool, size)))
+        return KeyFrequencies(drawn, "random", self.keys.threshold)
+
+
+def snapshot_of_weights(
+    config: RunConfig,
+    task: Task,
+    weights: Weights,
+    train_mask: Bool[np.ndarray, "n_left n_right"] | None,
+    step: int,
+    device: str | torch.device = "cpu",
+) -> Snapshot:
+    """A snapshot of a checkpoint's weights, cast to float64."""
+    forward = build_forward(config.model, task.layout, task.n_answers, dtype=torch.float64)
+    weights = {name: value.to(device, torch.float64) for name, value in weights.items()}
+    specs = weight_specs(config.model, task.layout, task.n_answers)
+    trained = tuple(name for name, spec in specs.items() if is_trained(spec, config.model))
+    return Snapshot(task, weights, forward, train_mask, step, trained=trained)
+
+
+def snapshot_of_model(
+    model: Any,
+    task: Task | TaskConfig,
+    split: Bool[np.ndarray, "n_left n_right"] | None = None,
+    *,
+    step: int = 0,
+) -> Snapshot:
+    """Measure any HookedTransformer that is in memory; the model itself is not touched.
+
+    Args:
+        model: A HookedTransformer that reads `task`'s layout; more output columns than answers
+            (an '=' column) are dropped.
+        task: The operation, as a Task or as a TaskConfig.
+        split: Training mask (n_left, n_right), or None where it is unknown.
+        step: What to call this moment.
+
+    Raises:
+        GrokinterpError: not a HookedTransformer, or its shape contradicts the task or the split.
+    """
+    from grokinterp.models.transformer import forward_of, parameters_of
+
+    if isinstance(task, TaskConfig):
+        task = build_task(task)
+    mask = None if split is None else np.asarray(split, dtype=bool)
+    if mask is not None and mask.shape != task.table.shape:
+        raise GrokinterpError(
+            f"the split is a mask of shape {mask.shape}, but {task.name} has {task.table.shape}; "
+            "give True for each training pair (a, b)"
+        )
+    forward = forward_of(model, task.layout, torch.float64)
+    weights = {name: value.double() for name, value in parameters_of(model).items()}
+    if weights["unembed.W_U"].shape[1] < task.n_answers:
+        raise GrokinterpError(
+            f"the model has {weights['unembed.W_U'].shape[1]} outputs, but {task.name} has "
+            f"{task.n_answers} answers; pass the task it was trained on"
+        )
+    trained = tuple(name for name, value in model.named_parameters() if value.requires_grad)
+    return Snapshot(task, weights, forward, mask, step, trained=trained)
