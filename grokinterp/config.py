@@ -49,9 +49,7 @@ class TaskConfig(Section):
     layout: Literal["a b =", "a op b =", "a b"] = Field(
         "a b =", description="the tokens of one example; the last position is read"
     )
-    frac_train: float = Field(
-        0.3, gt=0, lt=1, description="share of the pairs that is trained on, above 0 and below 1"
-    )
+    frac_train: float = Field(0.3, gt=0, lt=1, description="share of the pairs that is trained on, above 0 and below 1")
     split_seed: int = Field(0, ge=0, description="seed of the train/test split alone")
 
     @field_validator("operation", mode="before")
@@ -62,7 +60,7 @@ class TaskConfig(Section):
         name = OPERATION_ALIASES.get(value, value)
         names = (*MODULAR_OPERATIONS, GROUP_OPERATION)
         if name not in names:
-            raise ValueError(f"is not an operation; {_suggest(value, (*names, *OPERATION_ALIASES))}")
+            raise ValueError(f"is not an operation; {suggest(value, (*names, *OPERATION_ALIASES))}")
         return name
 
     @model_validator(mode="before")
@@ -123,9 +121,7 @@ class ModelConfig(Section):
     d_mlp: int | None = Field(None, ge=1, description="neurons per block; 4 d_model if not given")
     activation: Literal["relu", "gelu"] = Field("relu", description="nonlinearity of the MLP")
     normalization: Literal["none", "LN"] = Field("none", description="LayerNorm before each sublayer")
-    biases: Literal["none", "mlp", "all"] = Field(
-        "none", description="which biases are trained; the others stay zero"
-    )
+    biases: Literal["none", "mlp", "all"] = Field("none", description="which biases are trained; the others stay zero")
     causal: bool = Field(True, description="causal attention mask")
     init: Literal["tl", "nanda"] = Field("tl", description="initialisation scheme")
     init_seed: int = Field(0, ge=0, description="seed of the initial weights alone")
@@ -164,9 +160,7 @@ class OptimizerConfig(Section):
 
     name: Literal["adamw", "adam", "sgd"] = Field("adamw", description="torch optimizer")
     lr: float = Field(1e-3, gt=0, le=1000, description="learning rate after the warm-up, above 0")
-    weight_decay: float = Field(
-        1.0, ge=0, le=1000, description="decoupled decay (adamw) or L2 (sgd); adam takes none"
-    )
+    weight_decay: float = Field(1.0, ge=0, le=1000, description="decoupled decay (adamw) or L2 (sgd); adam takes none")
     betas: tuple[float, float] = Field((0.9, 0.98), description="Adam's two decay rates")
     eps: float = Field(1e-8, gt=0, description="Adam's epsilon")
     momentum: float = Field(0.0, ge=0, lt=1, description="momentum of sgd")
@@ -354,7 +348,7 @@ def _explain_one(item: dict[str, Any], model: type[BaseModel]) -> str:
     path = [str(part) for part in item["loc"]]
     name = ".".join(path)
     if item["type"] == "extra_forbidden":
-        return f"{name} is not a field; {_suggest(path[-1], field_names(model, path[:-1]))}"
+        return f"{name} is not a field; {suggest(path[-1], field_names(model, path[:-1]))}"
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "value_error" and not message.startswith("is not"):
         return message
@@ -372,7 +366,8 @@ def field_names(model: type[BaseModel], path: list[str]) -> list[str]:
     return list(model.model_fields)
 
 
-def _suggest(word: str, names: Any) -> str:
+def suggest(word: str, names: Any) -> str:
+    """The nearest name as a question, or all the choices where none is near."""
     names = list(names)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     return f"did you mean {close[0]}?" if close else f"choose from {', '.join(names)}"

@@ -1,7 +1,7 @@
 """Which device, and how many threads."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import torch
 
@@ -26,7 +26,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 @contextlib.contextmanager
-def thread_count(threads: int | None) -> Iterator[int]:
+def thread_count(threads: int | None) -> Generator[int]:
     """Run with that many torch threads (None: as many as torch has now) and restore them after.
 
     Sums are split over threads, so bit-identical results need the same number.

@@ -4,14 +4,17 @@ Colours are from the Okabe-Ito palette, which colour-blind readers can tell apar
 colour depends on its rank among the run's key frequencies alone, so it is the same in every figure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib as mpl
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import ListedColormap, hsv_to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from grokinterp.phases import Phases
 from grokinterp.runs.files import write_atomically
@@ -30,10 +33,13 @@ PHASE_COLORS = {
     "cleanup": "#e4f3ea",
     "stable": "#ffffff",
 }
+RESIDUES = ListedColormap([tuple(hsv_to_rgb((i / 256, 0.8, 0.8))) for i in range(256)], name="residues")
+"""Cyclic colours for residues; no shade of it is near white."""
+
 WIDTHS = {"column": 3.4, "text": 6.9}
 """Inches: one column and the text width of a two-column paper."""
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.labelsize": 8,
     "xtick.labelsize": 7,
@@ -90,15 +96,13 @@ def over_steps(
     phases: Phases,
     *,
     axes: Sequence[Axes] | None = None,
-    legend: Axes | None = None,
-    legend_at: str = "best",
+    legends: Mapping[Axes, str] | None = None,
 ) -> Figure:
-    """Finish axes whose x is the step: shade and name the phases, label the lowest, one legend.
+    """Finish axes whose x is the step: shade the phases, name them once, label the lowest, add legends.
 
     Args:
         axes: The axes over steps; all of the figure's if None.
-        legend: The axes to put the legend on; the first of them if None.
-        legend_at: Its place.
+        legends: Axes with a legend and its place; the first axes and "best" if None.
     """
     axes = list(axes if axes is not None else fig.axes)
     with mpl.rc_context(STYLE):
@@ -106,15 +110,15 @@ def over_steps(
             shade_phases(axis, phases)
             if phases.last_step:
                 axis.set_xlim(0, phases.last_step)
-        name_phases(axes[0], phases)
-        for axis in axes:
-            if axis.get_subplotspec().is_last_row():
+            place = axis.get_subplotspec()
+            if place is None or place.is_last_row():
                 axis.set_xlabel("optimizer step")
             else:
                 axis.tick_params(labelbottom=False)
-        where = legend or axes[0]
-        if where.get_legend_handles_labels()[1]:
-            where.legend(loc=legend_at)
+        name_phases(fig, phases)
+        for axis, place in (legends or {axes[0]: "best"}).items():
+            if axis.get_legend_handles_labels()[1]:
+                axis.legend(loc=place)  # ty: ignore[invalid-argument-type]
     return fig
 
 
@@ -124,20 +128,20 @@ def shade_phases(axis: Axes, phases: Phases) -> None:
         axis.axvspan(phase.start, phase.end, color=PHASE_COLORS[phase.name], lw=0, zorder=0)
 
 
-def name_phases(axis: Axes, phases: Phases) -> None:
-    """Write the phases' names above the axes, those that are wide enough for it."""
-    for phase in phases.phases:
-        share = (phase.end - phase.start) / max(phases.last_step, 1)
-        text = phase.name if share * axis.get_position().width > 0.012 * len(phase.name) else ""
-        middle = (phase.start + phase.end) / 2
-        axis.annotate(
-            text,
-            (middle, 1.01),
-            xycoords=("data", "axes fraction"),
-            ha="center",
-            va="bottom",
+def name_phases(fig: Figure, phases: Phases) -> None:
+    """Name the phases' colours in a row above the axes."""
+    patches = [
+        Patch(facecolor=PHASE_COLORS[phase.name], edgecolor=FAINT, lw=0.5, label=phase.name) for phase in phases.phases
+    ]
+    if patches:
+        fig.legend(
+            handles=patches,
+            loc="outside upper center",
+            ncols=len(patches),
             fontsize=6,
-            color="#666666",
+            handlelength=1.0,
+            handletextpad=0.4,
+            columnspacing=1.0,
         )
 
 
@@ -149,6 +153,17 @@ def split_style(split: str) -> dict[str, Any]:
 def frequency_colors(keys: Sequence[int]) -> dict[int, str]:
     """A colour for each key frequency, steady over all figures of a run."""
     return {k: KEY_COLORS[i % len(KEY_COLORS)] for i, k in enumerate(sorted(keys))}
+
+
+def frequency_lines(axis: Axes, table: pd.DataFrame, value: str, keys: Sequence[int]) -> None:
+    """A line over steps for each frequency k of the table: key ones coloured, the others faint behind."""
+    colors = frequency_colors(keys)
+    for k in sorted(table["k"].unique()):
+        rows = table[table["k"] == k]
+        if k in colors:
+            axis.plot(rows["step"], rows[value], color=colors[k], lw=1.3, label=f"k = {k}", zorder=3)
+        else:
+            axis.plot(rows["step"], rows[value], color=FAINT, lw=0.5, zorder=1)
 
 
 def save_figure(fig: Figure, stem: Path, formats: Sequence[str]) -> list[Path]:
@@ -165,5 +180,3 @@ def save_figure(fig: Figure, stem: Path, formats: Sequence[str]) -> list[Path]:
             write_atomically(path, write)
             paths.append(path)
     return paths
-
-

@@ -1,7 +1,7 @@
 """Progress bars with an ETA, on a terminal only."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 from rich.console import Console
 from rich.progress import (
@@ -18,7 +18,7 @@ Update = Callable[[int, str], None]
 
 
 @contextlib.contextmanager
-def progress_bar(what: str, total: int, *, show: bool | None = None) -> Iterator[Update]:
+def progress_bar(what: str, total: int, *, show: bool | None = None) -> Generator[Update]:
     """A bar for `total` units of `what` on standard error.
 
     Args:

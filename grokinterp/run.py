@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from grokinterp.harmonics.keys import KeyFrequencies
-    from grokinterp.snapshot import Snapshot
+    from grokinterp.snapshots import Snapshot
     from grokinterp.tasks import Task
 
 
@@ -88,7 +88,7 @@ class Run:
 
     def bare_snapshot(self, step: int | None = None, *, device: str = "cpu") -> "Snapshot":
         """The network at `step`, with no key frequencies but its own."""
-        from grokinterp.snapshot import snapshot_of_weights
+        from grokinterp.snapshots import snapshot_of_weights
 
         step = self._step(step)
         weights = self.weights(step)

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 from grokinterp.errors import GrokinterpError
 from grokinterp.phases import Phases
-from grokinterp.tables import read_table
 
 if TYPE_CHECKING:
     import pandas as pd

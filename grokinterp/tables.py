@@ -3,7 +3,6 @@
 What figures, notebooks and other tools read. No torch here.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,10 +58,7 @@ def check_rows(rows: Sequence[Row], columns: Mapping[str, Column]) -> None:
 def write_table(rundir: RunDir, measure: str, part: str, columns: Mapping[str, Column], rows: list[Row]) -> None:
     """Write one part, its columns in the declared order and type."""
     table = pa.table(
-        {
-            name: pa.array([row[name] for row in rows], type=_TYPES[column.kind])
-            for name, column in columns.items()
-        }
+        {name: pa.array([row[name] for row in rows], type=_TYPES[column.kind]) for name, column in columns.items()}
     )
     write_atomically(rundir.table_path(measure, part), lambda path: pq.write_table(table, path))
 
@@ -86,10 +82,6 @@ def read_table(rundir: RunDir, measure: str, part: str = "") -> pd.DataFrame:
         return pq.read_table(path).to_pandas()
     except FileNotFoundError:
         name = f"{measure}.{part}" if part else measure
-        raise GrokinterpError(
-            f"{rundir.out} has no table {name}; run `grokinterp analyze {rundir.root}`"
-        ) from None
+        raise GrokinterpError(f"{rundir.out} has no table {name}; run `grokinterp analyze {rundir.root}`") from None
     except (pa.ArrowException, OSError) as error:
         raise GrokinterpError(f"{path} is damaged ({error}); analyze again with --force") from None
-
-

@@ -44,8 +44,8 @@ def keskar_phi(
     A = pinv(A+) for the given rows A+, and C is the box |y_i| <= epsilon (|(A+ x0)_i| + 1). L-BFGS-B
     maximises from y = 0 and from `n_corners` random corners of the box with tolerances 0, and the
     largest value seen is kept: from y = 0 alone it stops at once on a grokked network, whose gradient
-    is zero to rounding. Each start may take `max_evaluations`. The result is a lower bound of the maximum, exact for a convex quadratic if
-    some start reaches the best corner.
+    is zero to rounding. Each start may take `max_evaluations`. The result is a lower bound of the
+    maximum, exact for a convex quadratic if some start reaches the best corner.
 
     Args:
         function: f, differentiable, of a flat float64 vector.

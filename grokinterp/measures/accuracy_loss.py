@@ -7,7 +7,7 @@ from grokinterp.measures.measure import Column, Measure, Part, Row
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from grokinterp.snapshot import Snapshot
+    from grokinterp.snapshots import Snapshot
     from grokinterp.tables import Tables
 
 

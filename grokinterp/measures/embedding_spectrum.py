@@ -7,7 +7,7 @@ from grokinterp.measures.measure import Column, Measure, Part, Row
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from grokinterp.snapshot import Snapshot
+    from grokinterp.snapshots import Snapshot
     from grokinterp.tables import Tables
 
 MATRICES = ("W_E", "W_U", "W_L")
@@ -119,16 +119,14 @@ def plot(tables: "Tables") -> "Figure":
         axis.set_xlabel("frequency k")
         axis.set_ylabel(f"norm of ${matrix}$, step {last}")
     spectrum = components[components["matrix"] == "W_L"]
-    for k, rows in spectrum.groupby("k"):
-        color, width = (colors[k], 1.3) if k in colors else (plotting.FAINT, 0.5)
-        axes[1][0].plot(rows["step"], rows["norm"], color=color, lw=width, zorder=3 if k in colors else 1)
+    plotting.frequency_lines(axes[1][0], spectrum, "norm", tables.keys)
     axes[1][0].set_ylabel("norm of $W_L$ at each k")
     for matrix, style in (("W_E", "-"), ("W_U", "--"), ("W_L", ":")):
         rows = tables.main[tables.main["matrix"] == matrix]
         axes[1][1].plot(rows["step"], rows["gini"], style, color=plotting.INK, label=f"${matrix}$")
     axes[1][1].set_ylabel("Gini coefficient")
     axes[1][1].set_ylim(0, 1)
-    return plotting.over_steps(fig, tables.phases, axes=list(axes[1]), legend=axes[1][1])
+    return plotting.over_steps(fig, tables.phases, axes=list(axes[1]), legends={axes[1][1]: "best"})
 
 
 MEASURE = Measure(

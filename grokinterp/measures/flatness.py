@@ -7,7 +7,7 @@ from grokinterp.measures.measure import Column, Measure, Part, Row
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from grokinterp.snapshot import Snapshot
+    from grokinterp.snapshots import Snapshot
     from grokinterp.tables import Tables
 
 
@@ -126,12 +126,13 @@ def plot(tables: "Tables") -> "Figure":
             label=f"{name} ({step})",
         )
     right.set_xscale("log")
+    sigmas = sorted(table[table["noise"] == form]["sigma"].unique())
+    right.set_xticks(sigmas, [f"{sigma:g}" for sigma in sigmas])
+    right.minorticks_off()
     right.set_yscale("symlog", linthresh=0.001)
     right.set_xlabel(rf"$\sigma$ of {form} noise")
     right.set_ylabel("train loss increase (nats)")
-    fig = plotting.over_steps(fig, tables.phases, axes=[left], legend=left)
-    right.legend(loc="upper left")
-    return fig
+    return plotting.over_steps(fig, tables.phases, axes=[left], legends={left: "best", right: "upper left"})
 
 
 SIGMAS = {

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor
 
-    from grokinterp.snapshot import Snapshot
+    from grokinterp.snapshots import Snapshot
     from grokinterp.tables import Tables
 
 
@@ -100,16 +100,9 @@ def plot(tables: "Tables") -> "Figure":
         left.plot(table["step"], table[column], style, color=plotting.INK, label=label)
     left.set_ylim(0, 1.03)
     left.set_ylabel("share of logit power")
-    colors = plotting.frequency_colors(tables.keys)
-    for k, rows in tables["frequencies"].groupby("k"):
-        color, width = (colors[k], 1.3) if k in colors else (plotting.FAINT, 0.5)
-        label = f"k = {k}" if k in colors else None
-        zorder = 3 if k in colors else 1
-        right.plot(rows["step"], rows["alpha"], color=color, lw=width, label=label, zorder=zorder)
+    plotting.frequency_lines(right, tables["frequencies"], "alpha", tables.keys)
     right.set_ylabel(r"amplitude $\alpha_k$ (nats)")
-    fig = plotting.over_steps(fig, tables.phases, legend=left, legend_at="lower right")
-    right.legend(loc="upper left")
-    return fig
+    return plotting.over_steps(fig, tables.phases, legends={left: "lower right", right: "upper left"})
 
 
 MEASURE = Measure(
@@ -119,14 +112,10 @@ MEASURE = Measure(
     parts={
         "": Part(
             {
-                "sum_share_K": Column(
-                    "share on the sum directions of the key frequencies", low=0, high=1, null=True
-                ),
+                "sum_share_K": Column("share on the sum directions of the key frequencies", low=0, high=1, null=True),
                 "sum_share_all": Column("share on all functions of i + j", low=0, high=1, null=True),
                 "cosine_fve": Column("share of the key cosines; mean_ab kept", low=0, high=1, null=True),
-                "cosine_fve_centred": Column(
-                    "share of the key cosines; mean_ab removed", low=0, high=1, null=True
-                ),
+                "cosine_fve_centred": Column("share of the key cosines; mean_ab removed", low=0, high=1, null=True),
                 "n_keys": Column("number of key frequencies", kind="int", low=0),
             },
             compute,

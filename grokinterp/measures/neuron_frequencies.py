@@ -7,7 +7,7 @@ from grokinterp.measures.measure import Column, Measure, Part, Row
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from grokinterp.snapshot import Snapshot
+    from grokinterp.snapshots import Snapshot
     from grokinterp.tables import Tables
 
 
@@ -125,7 +125,7 @@ def plot(tables: "Tables") -> "Figure":
     right.axvline(0.85, color=plotting.INK, lw=0.8, ls="--")
     right.set_xlabel(f"share of energy in one frequency, step {last}")
     right.set_ylabel("neurons")
-    return plotting.over_steps(fig, tables.phases, axes=[left], legend=left, legend_at="upper left")
+    return plotting.over_steps(fig, tables.phases, axes=[left], legends={left: "upper left"})
 
 
 MEASURE = Measure(

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor
 
-    from grokinterp.snapshot import Snapshot
+    from grokinterp.snapshots import Snapshot
     from grokinterp.tables import Tables
 
 
@@ -123,9 +123,7 @@ def plot(tables: "Tables") -> "Figure":
         axis.plot(full_test["step"], full_test["full_loss"], **plotting.split_style("test"))
     shown = full_train if len(full_train) else everything
     colors = {"restricted_loss": plotting.CYCLE[2], "excluded_loss": plotting.CYCLE[3]}
-    axis.plot(
-        everything["step"], everything["restricted_loss"], color=colors["restricted_loss"], label="restricted"
-    )
+    axis.plot(everything["step"], everything["restricted_loss"], color=colors["restricted_loss"], label="restricted")
     axis.plot(shown["step"], shown["excluded_loss"], color=colors["excluded_loss"], label="excluded")
     for column, rows in (
         ("restricted_loss", control[control["split"] == "all"]),
@@ -138,7 +136,9 @@ def plot(tables: "Tables") -> "Figure":
     return plotting.over_steps(fig, tables.phases)
 
 
-LOSS = {"unit": "nats", "low": 0.0, "null": True}
+def _loss(meaning: str) -> Column:
+    return Column(meaning, "nats", low=0, null=True)
+
 
 MEASURE = Measure(
     name="progress_measures",
@@ -149,9 +149,9 @@ MEASURE = Measure(
             {
                 "keys": Column("which K: last (checkpoint's), own, or random (control)", kind="str"),
                 "split": Column("train, test or all (natural pairs)", kind="str"),
-                "full_loss": Column("CE(L)", **LOSS),
-                "restricted_loss": Column("CE(P_K L + mean_ij L)", **LOSS),
-                "excluded_loss": Column("CE(L - P_K L)", **LOSS),
+                "full_loss": _loss("CE(L)"),
+                "restricted_loss": _loss("CE(P_K L + mean_ij L)"),
+                "excluded_loss": _loss("CE(L - P_K L)"),
                 "restricted_accuracy": Column("accuracy of P_K L + mean_ij L", low=0, high=1, null=True),
                 "excluded_accuracy": Column("accuracy of L - P_K L", low=0, high=1, null=True),
                 "n_keys": Column("size of K", kind="int", low=0),
@@ -163,7 +163,7 @@ MEASURE = Measure(
             {
                 "k": Column("the one frequency taken out", kind="int", low=1),
                 "split": Column("train or all (natural pairs)", kind="str"),
-                "excluded_loss": Column("CE(L - P_{k} L)", **LOSS),
+                "excluded_loss": _loss("CE(L - P_{k} L)"),
                 "is_key": Column("whether k is a key frequency of the run", kind="bool"),
             },
             compute_frequencies,

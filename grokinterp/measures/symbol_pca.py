@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from grokinterp.run import Run
-    from grokinterp.snapshot import Snapshot
+    from grokinterp.snapshots import Snapshot
     from grokinterp.tables import Tables
 
 MATRICES = ("W_E", "W_U")
@@ -192,7 +192,7 @@ def _plot_circles(tables: "Tables") -> "Figure":
         for step, axis in zip(shown, column, strict=True):
             rows = mine[mine["step"] == step].sort_values("position")
             order = rows["position"] * k % n
-            axis.scatter(rows["x"], rows["y"], c=order, cmap="twilight", s=5, vmin=0, vmax=n, linewidths=0)
+            axis.scatter(rows["x"], rows["y"], c=order, cmap=plotting.RESIDUES, s=5, vmin=0, vmax=n, linewidths=0)
             axis.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[])
         column[0].set_title(f"k = {k}", fontsize=8)
     for step, axis in zip(shown, axes[:, 0], strict=True):

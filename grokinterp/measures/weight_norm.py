@@ -7,7 +7,7 @@ from grokinterp.measures.measure import Column, Measure, Part, Row
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from grokinterp.snapshot import Snapshot
+    from grokinterp.snapshots import Snapshot
     from grokinterp.tables import Tables
 
 ROLES = {
@@ -41,8 +41,7 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
         rows.append({"group": name, "kind": "tensor", "sum_of_squares": squares, "n": value.numel()})
     sizes = {role: sum(v.numel() for n, v in snapshot.weights.items() if role_of(n) == role) for role in by_role}
     rows += [
-        {"group": role, "kind": "role", "sum_of_squares": value, "n": sizes[role]}
-        for role, value in by_role.items()
+        {"group": role, "kind": "role", "sum_of_squares": value, "n": sizes[role]} for role, value in by_role.items()
     ]
     total = sum(by_role.values())
     rows.append({"group": "total", "kind": "total", "sum_of_squares": total, "n": sum(sizes.values())})
@@ -102,7 +101,7 @@ def plot(tables: "Tables") -> "Figure":
     bottom.set_ylabel(r"$\Sigma\theta^2$ by role")
     for axis in (top, bottom):
         axis.set_ylim(bottom=0)
-    return plotting.over_steps(fig, tables.phases, legend=bottom)
+    return plotting.over_steps(fig, tables.phases, legends={bottom: "best"})
 
 
 MEASURE = Measure(

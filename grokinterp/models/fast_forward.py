@@ -71,9 +71,7 @@ class FastForward:
         """Logits, neurons and attention at the last position of the last block."""
         logits, neurons, pattern = self._run(weights, left, right)
         batch = left.shape[0]
-        return Activations(
-            logits.expand(batch, -1), neurons.expand(batch, -1), pattern.expand(batch, -1, -1)
-        )
+        return Activations(logits.expand(batch, -1), neurons.expand(batch, -1), pattern.expand(batch, -1, -1))
 
     def _run(self, weights: Weights, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         slots = self._embed(weights, left, right)
@@ -117,9 +115,7 @@ class FastForward:
         rows = rows.view(-1, 3, config.n_heads, config.head_width)
         tokens, positions = rows.split([len(rows) - len(pos), len(pos)])
         positions = positions + bias.view(3, config.n_heads, config.head_width)
-        return {
-            name: self._tables(tokens[:, i], positions[:, i], left, right) for i, name in enumerate("QKV")
-        }
+        return {name: self._tables(tokens[:, i], positions[:, i], left, right) for i, name in enumerate("QKV")}
 
     def _table_attention(self, tables: dict[str, list[Rows]], t: int) -> tuple[Tensor, Tensor]:
         """Block 0 at query position t: z (B, H, K) and pattern (B, H, T)."""
@@ -133,9 +129,7 @@ class FastForward:
             z = z + pattern[..., s, None] * value.gather()
         return z, F.pad(pattern, (0, n_ctx - n_seen)) if n_seen < n_ctx else pattern
 
-    def _first_block(
-        self, weights: Weights, slots: list[Rows], left: Tensor, right: Tensor
-    ) -> Float[Tensor, "B T D"]:
+    def _first_block(self, weights: Weights, slots: list[Rows], left: Tensor, right: Tensor) -> Float[Tensor, "B T D"]:
         """Block 0 at every position, for models with more blocks."""
         tables = self._projections(weights, left, right)
         columns = []

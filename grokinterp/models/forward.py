@@ -26,7 +26,12 @@ class Activations:
 
 
 class Forward(Protocol):
-    """A function of weights and pairs; it holds no weights itself, so vmap and perturbations apply."""
+    """A function of weights and pairs; it holds no weights itself, so vmap and perturbations apply.
+
+    any_dtype: whether it computes in whatever dtype the weights have, or in one dtype only.
+    """
+
+    any_dtype: bool
 
     def __call__(
         self, weights: Weights, left: Int[Tensor, " batch"], right: Int[Tensor, " batch"]
@@ -34,9 +39,7 @@ class Forward(Protocol):
         """Logits at the last position."""
         ...
 
-    def activations(
-        self, weights: Weights, left: Int[Tensor, " batch"], right: Int[Tensor, " batch"]
-    ) -> Activations:
+    def activations(self, weights: Weights, left: Int[Tensor, " batch"], right: Int[Tensor, " batch"]) -> Activations:
         """Logits, neurons and attention at the last position."""
         ...
 

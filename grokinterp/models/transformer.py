@@ -68,8 +68,7 @@ def forward_of(model: HookedTransformer, layout: Layout, dtype: torch.dtype) -> 
     """
     if not isinstance(model, HookedTransformer):
         raise GrokinterpError(
-            f"snapshot measures a HookedTransformer, not a {type(model).__name__}; "
-            "put the weights into one first"
+            f"snapshot measures a HookedTransformer, not a {type(model).__name__}; put the weights into one first"
         )
     cfg = model.cfg
     if cfg.d_vocab < layout.d_vocab or cfg.n_ctx < layout.n_ctx:
@@ -100,9 +99,7 @@ class HookedForward:
         torch.nn.Module.to(self.model, tokens.device)  # its buffers; the weights come with the call
         return functional_call(self.model, weights, (tokens,))[:, -1]
 
-    def activations(
-        self, weights: Weights, left: Int[Tensor, " batch"], right: Int[Tensor, " batch"]
-    ) -> Activations:
+    def activations(self, weights: Weights, left: Int[Tensor, " batch"], right: Int[Tensor, " batch"]) -> Activations:
         """Logits, neurons and attention at the last position of the last block."""
         last = self.model.cfg.n_layers - 1
         kept: dict[str, Tensor] = {}
@@ -117,9 +114,7 @@ class HookedForward:
 
     def _tokens(self, left: Tensor, right: Tensor) -> Int[Tensor, "batch n_ctx"]:
         columns = {"left": left, "right": right}
-        return torch.stack(
-            [columns.get(s.kind, torch.full_like(left, s.token)) for s in self.layout.slots], dim=1
-        )
+        return torch.stack([columns.get(s.kind, torch.full_like(left, s.token)) for s in self.layout.slots], dim=1)
 
 
 def _without_deprecation(build):  # noqa: ANN001, ANN202

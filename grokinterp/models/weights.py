@@ -71,9 +71,7 @@ def is_trained(spec: WeightSpec, config: ModelConfig) -> bool:
     return config.biases == "all" or (config.biases == "mlp" and spec.role == "mlp")
 
 
-def init_weights(
-    config: ModelConfig, layout: Layout, n_answers: int, dtype: torch.dtype = torch.float32
-) -> Weights:
+def init_weights(config: ModelConfig, layout: Layout, n_answers: int, dtype: torch.dtype = torch.float32) -> Weights:
     """Initial weights, drawn on the CPU in float64 from `config.init_seed` and then cast.
 
     Biases are zero and LayerNorm scales one. The standard deviations of the schemes:

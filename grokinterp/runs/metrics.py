@@ -49,9 +49,7 @@ def _complete_rows(path: Path) -> Iterator[Row]:
         except ValueError:
             if number == len(lines):
                 return
-            raise GrokinterpError(
-                f"line {number} of {path} is damaged; delete that line to go on without it"
-            ) from None
+            raise GrokinterpError(f"line {number} of {path} is damaged; delete that line to go on without it") from None
         if line.endswith("\n"):
             yield row
 

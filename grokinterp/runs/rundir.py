@@ -3,6 +3,7 @@
     config.json provenance.json task.safetensors split.safetensors metrics.jsonl checksums.json
     ckpts/step_00001200.safetensors  resume.pt  lock
     measures/<name>[.<part>].parquet  measures/<name>.json  phases.json  summary.json  figures/
+    report.html
 
 What training writes lies under `root`; what analysis writes lies under `out`, which is the same
 folder unless the run can't be written. This module needs no torch; tensors.py reads and writes the
@@ -93,6 +94,11 @@ class RunDir:
     def figures(self) -> Path:
         """The folder of figures."""
         return self.out / "figures"
+
+    @property
+    def report_path(self) -> Path:
+        """The offline page."""
+        return self.out / "report.html"
 
     @property
     def analysis_lock_path(self) -> Path:

@@ -45,9 +45,7 @@ def read_task(rundir: RunDir) -> Task:
         parts = (tensors["left"], tensors["right"], tensors["answer"])
         coordinates = CyclicCoordinates(*parts, meta["coordinates"])
     layout = build_layout(meta["layout"], int(meta["n_operand_tokens"]))
-    return Task(
-        meta["name"], tensors["table"], int(meta["n_answers"]), layout, coordinates, meta["structure"]
-    )
+    return Task(meta["name"], tensors["table"], int(meta["n_answers"]), layout, coordinates, meta["structure"])
 
 
 def read_train_mask(rundir: RunDir) -> np.ndarray | None:

@@ -37,9 +37,7 @@ class Layout:
     ) -> Int[np.ndarray, "batch n_ctx"]:
         """The token sequences of the pairs."""
         columns = {"left": left, "right": right}
-        return np.stack(
-            [columns.get(s.kind, np.full(len(left), s.token, dtype=np.int64)) for s in self.slots], axis=1
-        )
+        return np.stack([columns.get(s.kind, np.full(len(left), s.token, dtype=np.int64)) for s in self.slots], axis=1)
 
 
 def build_layout(name: str, n: int) -> Layout:

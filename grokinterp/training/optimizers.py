@@ -20,13 +20,9 @@ def build_optimizer(config: OptimizerConfig, parameters: list[Tensor]) -> torch.
                 fused=fused,
             )
         case "adam":
-            return torch.optim.Adam(
-                parameters, lr=config.lr, betas=config.betas, eps=config.eps, fused=fused
-            )
+            return torch.optim.Adam(parameters, lr=config.lr, betas=config.betas, eps=config.eps, fused=fused)
         case "sgd":
-            return torch.optim.SGD(
-                parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
-            )
+            return torch.optim.SGD(parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
 
 
 def learning_rate(config: OptimizerConfig, update: int) -> float:

@@ -7,7 +7,7 @@ its rows came; rows whose sources are unchanged are kept, the others computed ag
 
 import hashlib
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -98,7 +98,7 @@ def analyze(
         raise GrokinterpError(f"every = {every} must be at least 1")
     if not run.steps:
         raise GrokinterpError(f"{run.path} has no checkpoints in ckpts/; train it first")
-    with _writable(run), locked(run.rundir.analysis_lock_path, f"{run.rundir.measures}"):
+    with _writable(), locked(run.rundir.analysis_lock_path, f"{run.rundir.measures}"):
         analysis = _Analysis(run, chosen, settings, str(resolve_device(device)))
         analysis.plan(run.steps[::every], full=full, force=force)
         analysis.over_checkpoints(show_progress)
@@ -112,9 +112,7 @@ def analyze(
 class _Analysis:
     """The state of one call of `analyze`."""
 
-    def __init__(
-        self, run: Run, chosen: Mapping[str, Measure], settings: Mapping[str, dict], device: str
-    ) -> None:
+    def __init__(self, run: Run, chosen: Mapping[str, Measure], settings: Mapping[str, dict], device: str) -> None:
         self.run, self.chosen, self.settings, self.device = run, chosen, settings, device
         self.outcome = Outcome()
         self.digests = _digests(run)
@@ -203,7 +201,7 @@ class _Analysis:
         return [s for s in self.selected if str(self.run.rundir.checkpoint_path(s)) not in damaged]
 
     @contextmanager
-    def _failures_of(self, measure: Measure):  # noqa: ANN202
+    def _failures_of(self, measure: Measure) -> Generator[None]:
         """Note why a measure has no meaning or failed; the others go on."""
         try:
             yield
@@ -280,9 +278,7 @@ def _chosen(measures: Iterable[str | Measure] | None) -> dict[str, Measure]:
     return select([m.name if isinstance(m, Measure) else m for m in wanted], extra)
 
 
-def _settings(
-    chosen: Mapping[str, Measure], params: Mapping[str, Mapping[str, Any]]
-) -> dict[str, dict[str, Any]]:
+def _settings(chosen: Mapping[str, Measure], params: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     for name, overrides in params.items():
         if name not in chosen:
             raise GrokinterpError(f"params for {name!r}, which is not among the measures asked for")
@@ -324,7 +320,7 @@ def _code_digest(measure: Measure) -> str:
 
 
 @contextmanager
-def _writable(run: Run):  # noqa: ANN202
+def _writable() -> Generator[None]:
     """Say where else to write if the run directory cannot be written."""
     try:
         yield

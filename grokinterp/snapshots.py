@@ -91,8 +91,12 @@ class Snapshot:
         mask = self.task.defined if self.train_mask is None else self.train_mask
         left, right = np.nonzero(mask)
         device = self.weights["embed.W_E"].device
-        arrays = (left, right, self.task.table[left, right])
-        return tuple(torch.from_numpy(np.ascontiguousarray(x)).to(device) for x in arrays)
+        label = self.task.table[left, right]
+        return (
+            torch.from_numpy(np.ascontiguousarray(left)).to(device),
+            torch.from_numpy(np.ascontiguousarray(right)).to(device),
+            torch.from_numpy(label).to(device),
+        )
 
     def loss_under(self, changed: Weights) -> Float[Tensor, ""]:
         """Mean cross-entropy over `loss_pairs` with some weights replaced; differentiable."""

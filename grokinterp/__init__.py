@@ -1,0 +1,101 @@
+"""grokinterp: watch a network grok, and see why.
+
+Everything public is an attribute of this module and loaded when first used:
+
+    import grokinterp as gi
+    run = gi.train(gi.presets.quick(), "runs/x")
+    gi.analyze(run)
+    run.table("progress_measures")
+    gi.plot(run, "embedding_spectrum")
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grokinterp import plotting, presets
+    from grokinterp.analysis import analyze
+    from grokinterp.config import ModelConfig, OptimizerConfig, RunConfig, TaskConfig, TrainConfig
+    from grokinterp.errors import GrokinterpError, NotApplicableError
+    from grokinterp.figures import draw_figures, plot
+    from grokinterp.measures.measure import Column, Measure, Part
+    from grokinterp.reports import report
+    from grokinterp.run import Run
+    from grokinterp.run import open_run as open
+    from grokinterp.runs.record import record
+    from grokinterp.snapshots import Snapshot
+    from grokinterp.snapshots import snapshot_of_model as snapshot
+    from grokinterp.tasks import Task, build_task, draw_train_mask
+    from grokinterp.training.start import train
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "train": ("grokinterp.training.start", "train"),
+    "open": ("grokinterp.run", "open_run"),
+    "analyze": ("grokinterp.analysis", "analyze"),
+    "plot": ("grokinterp.figures", "plot"),
+    "draw_figures": ("grokinterp.figures", "draw_figures"),
+    "report": ("grokinterp.reports", "report"),
+    "snapshot": ("grokinterp.snapshots", "snapshot_of_model"),
+    "record": ("grokinterp.runs.record", "record"),
+    "Run": ("grokinterp.run", "Run"),
+    "Snapshot": ("grokinterp.snapshots", "Snapshot"),
+    "Task": ("grokinterp.tasks", "Task"),
+    "build_task": ("grokinterp.tasks", "build_task"),
+    "draw_train_mask": ("grokinterp.tasks", "draw_train_mask"),
+    "Measure": ("grokinterp.measures.measure", "Measure"),
+    "Part": ("grokinterp.measures.measure", "Part"),
+    "Column": ("grokinterp.measures.measure", "Column"),
+    "RunConfig": ("grokinterp.config", "RunConfig"),
+    "TaskConfig": ("grokinterp.config", "TaskConfig"),
+    "ModelConfig": ("grokinterp.config", "ModelConfig"),
+    "OptimizerConfig": ("grokinterp.config", "OptimizerConfig"),
+    "TrainConfig": ("grokinterp.config", "TrainConfig"),
+    "GrokinterpError": ("grokinterp.errors", "GrokinterpError"),
+    "NotApplicableError": ("grokinterp.errors", "NotApplicableError"),
+    "presets": ("grokinterp.presets", None),
+    "plotting": ("grokinterp.plotting", None),
+}
+
+__all__ = [
+    "Column",
+    "GrokinterpError",
+    "Measure",
+    "ModelConfig",
+    "NotApplicableError",
+    "OptimizerConfig",
+    "Part",
+    "Run",
+    "RunConfig",
+    "Snapshot",
+    "Task",
+    "TaskConfig",
+    "TrainConfig",
+    "analyze",
+    "build_task",
+    "draw_figures",
+    "draw_train_mask",
+    "open",
+    "plot",
+    "plotting",
+    "presets",
+    "record",
+    "report",
+    "snapshot",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'grokinterp' has no attribute {name!r}")
+    module, attribute = _PUBLIC[name]
+    loaded = importlib.import_module(module)
+    value = getattr(loaded, attribute) if attribute else loaded
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

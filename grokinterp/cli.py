@@ -1,0 +1,321 @@
+"""The command line: one thin function a command, heavy imports inside them."""
+
+import errno
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import cyclopts
+from cyclopts import App, Parameter
+from pydantic import BaseModel, Field, ValidationError, create_model
+from rich.console import Console
+
+import grokinterp
+from grokinterp.config import ModelConfig, OptimizerConfig, RunConfig, TaskConfig, TrainConfig, explain
+from grokinterp.errors import GrokinterpError
+
+app = App(
+    name="grokinterp",
+    help="Train small networks on finite binary operations, and read from their checkpoints when and how "
+    "the mechanism changed.",
+    version=grokinterp.__version__,
+    help_format="plaintext",
+)
+
+Device = Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N")]
+Out = Annotated[Path | None, Parameter(help="Write here instead of into the run directory.")]
+
+
+def _overrides(section: type[BaseModel]) -> Any:
+    """The section with every field optional: what flags were given, to be laid over a preset."""
+    fields: dict[str, Any] = {
+        name: (Optional[field.annotation], Field(None, description=field.description))  # noqa: UP045
+        for name, field in section.model_fields.items()
+    }
+    return create_model(section.__name__, **fields)
+
+
+TaskFlags = _overrides(TaskConfig)
+ModelFlags = _overrides(ModelConfig)
+OptimizerFlags = _overrides(OptimizerConfig)
+TrainFlags = _overrides(TrainConfig)
+
+
+@app.command
+def demo(
+    *,
+    out: Path = Path("runs/demo"),
+    format: Annotated[str, Parameter(help="Figure formats: png, pdf, svg, comma-separated.")] = "png",  # noqa: A002
+) -> int:
+    """Train the quick preset through grokking, analyze it, draw its figures and print what happened.
+
+    Run twice, it reuses what is there.
+    """
+    from grokinterp import presets
+    from grokinterp.show import print_summary
+    from grokinterp.training.start import train as train_config
+
+    _say("training: 1-layer transformer, x+y mod 113, 30 % of the pairs")
+    run = train_config(presets.quick(), out)
+    status = _analyze_one(run.path, None)
+    _say("drawing figures")
+    _draw(run.path, None, None, format.split(","))
+    print_summary(run, Console())
+    return status
+
+
+@app.command
+def train(
+    preset: str | None = None,
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(help="The run directory; runs/NAME if not given.")] = None,
+    config: Annotated[Path | None, Parameter(help="A TOML file laid over the preset; flags win.")] = None,
+    resume: Annotated[bool, Parameter(negative=(), help="Go on with the unfinished run in --out.")] = False,
+    device: Device | None = None,
+    task: TaskFlags | None = None,  # ty: ignore[invalid-type-form]
+    model: ModelFlags | None = None,  # ty: ignore[invalid-type-form]
+    optimizer: OptimizerFlags | None = None,  # ty: ignore[invalid-type-form]
+    train: TrainFlags | None = None,  # ty: ignore[invalid-type-form]
+) -> int:
+    """Train a preset (quick, nanda2023, ci), a TOML file, or a preset changed by flags.
+
+    Parameters
+    ----------
+    preset
+        quick, nanda2023 or ci.
+    """
+    from grokinterp.config import load_toml, override
+    from grokinterp.training.start import train as train_config
+
+    sections = {"task": task, "model": model, "optimizer": optimizer, "train": train}
+    flags = {name: given.model_dump(exclude_unset=True) for name, given in sections.items() if given}
+    if device is not None:
+        flags.setdefault("train", {})["device"] = device
+    base = _preset(preset, config)
+    layers = [load_toml(config), flags] if config is not None else [flags]
+    settings = override(base, *layers)
+    target = out if out is not None else Path("runs") / settings.name
+    run = train_config(settings, target, resume=resume)
+    phases = run.phases
+    _say(f"memorised at step {phases.memorization_step}, generalised at step {phases.generalization_step}")
+    _say(f"{len(run.steps)} checkpoints in {run.rundir.ckpts}; next: grokinterp analyze {target}")
+    return 0
+
+
+@app.command
+def analyze(
+    path: Path,
+    /,
+    *,
+    only: Annotated[str | None, Parameter(help="Measures, comma-separated; see `grokinterp list`.")] = None,
+    every: Annotated[int, Parameter(help="Take each Nth checkpoint.")] = 1,
+    full: Annotated[
+        bool, Parameter(negative=(), help="Costly measures on every checkpoint, not on their subset.")
+    ] = False,
+    force: Annotated[bool, Parameter(negative=(), help="Compute again what is there.")] = False,
+    out: Out = None,
+    measure_file: Annotated[
+        list[Path] | None, Parameter(negative=(), help="A Python file with a MEASURE of your own.")
+    ] = None,
+    device: Device = "cpu",
+) -> int:
+    """Compute the tables of a run, of its ckpts/ folder, or of every run in a folder.
+
+    A second call computes only what is new.
+
+    Parameters
+    ----------
+    path
+        A run directory, its ckpts/ folder, or a folder of runs.
+    """
+    from grokinterp.measures.registry import load_measure_file
+    from grokinterp.run import find_runs
+
+    names = _names(only)
+    own = [load_measure_file(file) for file in measure_file or []]
+    measures = [*(names or []), *own] if names or own else None
+    found = find_runs(path)
+    worst = 0
+    for one in found:
+        target = out / one.name if out is not None and len(found) > 1 else out
+        worst = max(worst, _analyze_one(one, measures, every=every, full=full, force=force, out=target, device=device))
+    return worst
+
+
+@app.command
+def figures(
+    path: Path,
+    /,
+    *,
+    format: Annotated[str, Parameter(help="png, pdf, svg, comma-separated.")] = "png",  # noqa: A002
+    only: Annotated[str | None, Parameter(help="Measures, comma-separated.")] = None,
+    out: Out = None,
+) -> int:
+    """Redraw every figure from the tables alone.
+
+    Parameters
+    ----------
+    path
+        A run directory, its ckpts/ folder, or a folder of runs.
+    """
+    from grokinterp.run import find_runs
+
+    found = find_runs(path)
+    for one in found:
+        _draw(one, _names(only), out / one.name if out is not None and len(found) > 1 else out, format.split(","))
+    return 0
+
+
+@app.command
+def report(path: Path, /, *, out: Out = None) -> int:
+    """Write an offline HTML page with the figures and the landmarks of a run.
+
+    Parameters
+    ----------
+    path
+        A run directory or its ckpts/ folder.
+    """
+    from grokinterp.reports import report as write_report
+    from grokinterp.run import open_run
+
+    Console().print(str(write_report(open_run(path, out=out))), soft_wrap=True)
+    return 0
+
+
+@app.command(name="list")
+def list_measures() -> int:
+    """Show the measures with their tables, columns and references."""
+    from grokinterp.show import print_measures
+
+    print_measures(Console())
+    return 0
+
+
+@app.command
+def show(path: Path, /, *, out: Out = None) -> int:
+    """Show what happened in a run: phases, key frequencies, landmarks.
+
+    Parameters
+    ----------
+    path
+        A run directory or its ckpts/ folder.
+    """
+    from grokinterp.run import open_run
+    from grokinterp.show import print_summary
+
+    print_summary(open_run(path, out=out), Console())
+    return 0
+
+
+def main() -> None:
+    """Run the command line; bad input is one sentence and exit status 2."""
+    sys.exit(run_command(None))
+
+
+def run_command(tokens: list[str] | None) -> int:
+    """Run one command and return its exit status: 0, 1 a measure failed, 2 bad input, 130 stopped."""
+    from grokinterp.training.stop import Interrupted
+
+    try:
+        return int(app(tokens, exit_on_error=False, print_error=False, result_action="return_value") or 0)
+    except cyclopts.ValidationError as error:
+        return _refuse(_validation_sentence(error))
+    except cyclopts.CycloptsError as error:
+        return _refuse(" ".join(str(error).split()))
+    except GrokinterpError as error:
+        return _refuse(str(error))
+    except Interrupted as stop:
+        _say(f"stopped at step {stop.step}; the same command with --resume goes on from there")
+        return 130
+    except KeyboardInterrupt:
+        _say("stopped; run the same command again to go on")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        return _refuse("there is not enough memory for this; try a smaller p, or --every")
+    except OSError as error:
+        return _refuse(_os_sentence(error))
+
+
+def _preset(name: str | None, config: Path | None) -> RunConfig:
+    from grokinterp.config import suggest
+    from grokinterp.presets import PRESETS
+
+    if name is None:
+        if config is None:
+            raise GrokinterpError(f"name a preset ({', '.join(PRESETS)}) or give --config FILE.toml")
+        return RunConfig()
+    if name not in PRESETS:
+        raise GrokinterpError(f"{name!r} is not a preset; {suggest(name, PRESETS)}")
+    return PRESETS[name]()
+
+
+def _analyze_one(path: Path, measures: list[Any] | None, *, out: Path | None = None, **options: Any) -> int:
+    """Analyze one run and say what came of it; 1 if a measure failed, 2 if a checkpoint is damaged."""
+    from grokinterp.analysis import analyze as analyze_run
+    from grokinterp.run import open_run
+
+    _say(f"analyzing {path}")
+    outcome = analyze_run(open_run(path, out=out), measures, **options)
+    computed, kept = sum(outcome.computed.values()), sum(outcome.reused.values())
+    _say(f"{computed} new table entries, {kept} kept, in {(out or path) / 'measures'}")
+    for name, why in outcome.skipped.items():
+        _say(f"skipped {name}: {why}")
+    for sentence in outcome.damaged:
+        _say(sentence)
+    for name, why in outcome.failed.items():
+        _say(f"failed {name}: {why}")
+    if outcome.damaged:
+        return 2
+    return 1 if outcome.failed else 0
+
+
+def _draw(path: Path, names: list[str] | None, out: Path | None, formats: list[str]) -> None:
+    from grokinterp.figures import draw_figures
+    from grokinterp.run import open_run
+
+    console = Console()
+    for paths in draw_figures(open_run(path, out=out), names, [f.strip() for f in formats]).values():
+        for figure in paths:
+            console.print(str(figure), soft_wrap=True, highlight=False, markup=False)
+
+
+def _names(only: str | None) -> list[str] | None:
+    return [name.strip() for name in only.split(",") if name.strip()] if only is not None else None
+
+
+def _say(sentence: str) -> None:
+    Console(stderr=True).print(sentence, soft_wrap=True, highlight=False, markup=False)
+
+
+def _refuse(sentence: str) -> int:
+    _say(f"grokinterp: {sentence}")
+    return 2
+
+
+def _validation_sentence(error: cyclopts.ValidationError) -> str:
+    cause = error.__cause__
+    where = error.argument.name if error.argument is not None else "the command line"
+    if isinstance(cause, ValidationError):
+        return f"{where}: {explain(cause, RunConfig)}"
+    return f"{where}: {' '.join(str(error).split())}"
+
+
+def _os_sentence(error: OSError) -> str:
+    place = f" at {error.filename}" if error.filename else ""
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return f"the disk is full{place}; free some space, then run the same command again (train: --resume)"
+        case errno.EROFS | errno.EACCES | errno.EPERM:
+            return f"cannot write{place} (read-only); choose another place with --out"
+        case errno.ENOTDIR | errno.EEXIST:
+            return f"cannot make a folder{place}: a file is in the way; choose another --out"
+    return f"{error.strerror or error}{place}"
+
+
+if __name__ == "__main__":
+    main()

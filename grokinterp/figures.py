@@ -1,0 +1,78 @@
+"""Figures from tables alone: no model, no checkpoint, no torch."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grokinterp.errors import GrokinterpError
+from grokinterp.measures.measure import Measure
+from grokinterp.measures.registry import builtin_measures, select
+from grokinterp.run import Run
+from grokinterp.runs.files import read_json
+from grokinterp.tables import Tables, read_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORMATS = ("png", "pdf", "svg")
+
+
+def load_tables(run: Run, measure: Measure) -> Tables:
+    """What the measure's plot function takes.
+
+    Raises:
+        GrokinterpError: a table is missing or damaged.
+    """
+    parts = {part: read_table(run.rundir, measure.name, part) for part in measure.parts}
+    return Tables(parts, run.phases, _keys(run))
+
+
+def plot(run: Run, name: str | Measure) -> "Figure":
+    """The figure of one measure as a matplotlib Figure, drawn from its tables.
+
+    Raises:
+        GrokinterpError: an unknown measure, or one whose tables were not computed.
+    """
+    measure = name if isinstance(name, Measure) else select([name])[name]
+    return measure.plot(load_tables(run, measure))
+
+
+def draw_figures(
+    run: Run, names: Iterable[str] | None = None, formats: Sequence[str] = ("png",)
+) -> dict[str, list[Path]]:
+    """Draw and save the figures of all measures that have tables; the paths by measure.
+
+    Raises:
+        GrokinterpError: an unknown format or measure, or a run without any table.
+    """
+    from grokinterp.plotting import save_figure
+
+    for form in formats:
+        if form not in FORMATS:
+            raise GrokinterpError(f"{form!r} is not a figure format; choose from {', '.join(FORMATS)}")
+    drawn = {}
+    for name, measure in select(names).items():
+        if names is None and not has_tables(run, measure):
+            continue
+        figure = measure.plot(load_tables(run, measure))
+        drawn[name] = save_figure(figure, run.rundir.figures / name, formats)
+    if not drawn:
+        raise GrokinterpError(f"{run.rundir.out} has no tables yet; run `grokinterp analyze {run.path}` first")
+    return drawn
+
+
+def has_tables(run: Run, measure: Measure) -> bool:
+    """Whether every part of the measure has a table."""
+    return all(run.rundir.table_path(measure.name, part).exists() for part in measure.parts)
+
+
+def measured(run: Run) -> list[str]:
+    """The package's measures that have tables in this run."""
+    return [name for name, measure in builtin_measures().items() if has_tables(run, measure)]
+
+
+def _keys(run: Run) -> tuple[int, ...]:
+    try:
+        return tuple(read_json(run.rundir.summary_path)["key_frequencies"] or ())
+    except (GrokinterpError, KeyError):
+        return ()

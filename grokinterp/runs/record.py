@@ -1,0 +1,103 @@
+"""`gi.record`: a run directory around a training loop of the user's own."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from grokinterp.config import RunConfig
+from grokinterp.errors import GrokinterpError
+from grokinterp.models.weights import weight_specs
+from grokinterp.runs.files import locked
+from grokinterp.runs.metrics import MetricsLog
+from grokinterp.runs.provenance import provenance
+from grokinterp.runs.rundir import RunDir
+from grokinterp.runs.tensors import write_checkpoint, write_task
+from grokinterp.tasks import Task, build_task, draw_train_mask
+
+
+class Recorder:
+    """Saves checkpoints and metrics of a loop that somebody else wrote; a context manager.
+
+    Attributes:
+        task: The operation; `task.table[a, b]` are the answers, `task.layout.tokens(a, b)` the tokens.
+        train_mask: The pairs to train on, (n_left, n_right).
+    """
+
+    def __init__(self, directory: str | Path, config: RunConfig, train_mask: Any = None) -> None:
+        self._rundir, self._config = RunDir(directory), config
+        self.task: Task = build_task(config.task)
+        drawn = draw_train_mask(self.task, config.task.frac_train, config.task.split_seed)
+        self.train_mask = drawn if train_mask is None else train_mask
+        if self.train_mask.shape != self.task.table.shape or self.train_mask.dtype != bool:
+            raise GrokinterpError(
+                f"train_mask must be a boolean array of shape {self.task.table.shape} for {self.task.name}"
+            )
+        self._last: int | None = None
+
+    def __enter__(self) -> Self:
+        root = self._rundir.root
+        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise GrokinterpError(f"{root} is there already; record into a new folder")
+        self._lock = locked(self._rundir.lock_path, str(root))
+        self._lock.__enter__()
+        self._rundir.write_config(self._config)
+        write_task(self._rundir, self.task, self.train_mask)
+        about = provenance(torch.device("cpu"), torch.get_num_threads(), engine="recorded", init_scheme=None)
+        self._rundir.write_provenance(about)
+        self._log = MetricsLog(self._rundir.metrics_path)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._log.close()
+        self._lock.__exit__(kind, error, trace)
+
+    def save(self, step: int, model: Any, metrics: Mapping[str, float] | None = None) -> None:
+        """Save a checkpoint of `model` after `step` optimizer steps, and a line of metrics.
+
+        Args:
+            step: Larger than at the last call.
+            model: A HookedTransformer (any module with TransformerLens's parameter names), or a
+                dict of such tensors.
+            metrics: train_loss, test_loss, train_accuracy, test_accuracy and what you like;
+                phases are found from these four.
+
+        Raises:
+            GrokinterpError: steps not rising, or weights that are not those of the config's model.
+        """
+        if self._last is not None and step <= self._last:
+            raise GrokinterpError(f"step {step} comes after step {self._last}; save in rising order")
+        weights = dict(model) if isinstance(model, Mapping) else dict(model.named_parameters())
+        self._check(weights)
+        write_checkpoint(self._rundir, step, weights)
+        self._last = step
+        if metrics is not None:
+            self._log.append({"step": step, **{name: float(value) for name, value in metrics.items()}})
+
+    def _check(self, weights: Mapping[str, Tensor]) -> None:
+        specs = weight_specs(self._config.model, self.task.layout, self.task.n_answers)
+        for name, spec in specs.items():
+            if name not in weights:
+                raise GrokinterpError(f"the model has no {name}; config.model describes another architecture")
+            shape = tuple(weights[name].shape)
+            outputs = name.startswith("unembed.")  # more columns than answers are allowed there
+            if shape[:-1] != spec.shape[:-1] or (shape[-1] != spec.shape[-1] and not outputs):
+                raise GrokinterpError(
+                    f"{name} has shape {shape}, but the config's model has {spec.shape}; correct config.model"
+                )
+
+
+def record(directory: str | Path, config: RunConfig, *, train_mask: Any = None) -> Recorder:
+    """Record a training loop of your own: `with gi.record(dir, config) as r: r.save(step, model, metrics)`.
+
+    Args:
+        directory: A new folder.
+        config: Its task and model sections describe what is trained; the rest is kept as a note.
+        train_mask: Training pairs, if not those that the config's split gives.
+    """
+    return Recorder(directory, config, train_mask)
