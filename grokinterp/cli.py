@@ -30,7 +30,7 @@ Out = Annotated[Path | None, Parameter(help="Write here instead of into the run 
 def _overrides(section: type[BaseModel]) -> Any:
     """The section with every field optional: what flags were given, to be laid over a preset."""
     fields: dict[str, Any] = {
-        name: (Optional[field.annotation], Field(None, description=field.description))  # noqa: UP045
+        name: (Optional[field.annotation], Field(None, description=field.description))  # noqa: UP045 # ty: ignore[invalid-type-form]
         for name, field in section.model_fields.items()
     }
     return create_model(section.__name__, **fields)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
-CHECKED = ("config", "harmonics", "landscape", "models", "seeding", "snapshots", "tasks", "training")
+CHECKED = ("harmonics", "landscape", "models", "seeding", "snapshots", "tasks", "training")
 install_import_hook([f"grokinterp.{name}" for name in CHECKED], "beartype.beartype")
 
 import torch  # noqa: E402
