@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from grokinterp.errors import GrokinterpError, NotApplicableError
     from grokinterp.figures import draw_figures, plot
     from grokinterp.measures.measure import Column, Measure, Part
+    from grokinterp.models.transformer import build_model
     from grokinterp.reports import report
     from grokinterp.run import Run
     from grokinterp.run import open_run as open
@@ -42,6 +43,7 @@ _PUBLIC = {
     "Run": ("grokinterp.run", "Run"),
     "Snapshot": ("grokinterp.snapshots", "Snapshot"),
     "Task": ("grokinterp.tasks", "Task"),
+    "build_model": ("grokinterp.models.transformer", "build_model"),
     "build_task": ("grokinterp.tasks", "build_task"),
     "draw_train_mask": ("grokinterp.tasks", "draw_train_mask"),
     "Measure": ("grokinterp.measures.measure", "Measure"),
@@ -73,6 +75,7 @@ __all__ = [
     "TaskConfig",
     "TrainConfig",
     "analyze",
+    "build_model",
     "build_task",
     "draw_figures",
     "draw_train_mask",

@@ -98,6 +98,7 @@ def analyze(
         raise GrokinterpError(f"every = {every} must be at least 1")
     if not run.steps:
         raise GrokinterpError(f"{run.path} has no checkpoints in ckpts/; train it first")
+    _ = run.task, run.train_mask  # damaged, they fail here and once, not at each checkpoint
     with _writable(), locked(run.rundir.analysis_lock_path, f"{run.rundir.measures}"):
         analysis = _Analysis(run, chosen, settings, str(resolve_device(device)))
         analysis.plan(run.steps[::every], full=full, force=force)

@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -25,6 +26,11 @@ app = App(
 
 Device = Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N")]
 Out = Annotated[Path | None, Parameter(help="Write here instead of into the run directory.")]
+
+
+def _whole(_type: Any, tokens: Sequence[cyclopts.Token]) -> int:
+    """A whole number; cyclopts alone would round 1.5."""
+    return int(tokens[0].value)
 
 
 def _overrides(section: type[BaseModel]) -> Any:
@@ -53,14 +59,17 @@ def demo(
     Run twice, it reuses what is there.
     """
     from grokinterp import presets
+    from grokinterp.figures import check_formats
     from grokinterp.show import print_summary
     from grokinterp.training.start import train as train_config
 
+    check_formats(_formats(format))
     _say("training: 1-layer transformer, x+y mod 113, 30 % of the pairs")
     run = train_config(presets.quick(), out)
+    _say("analyzing")
     status = _analyze_one(run.path, None)
     _say("drawing figures")
-    _draw(run.path, None, None, format.split(","))
+    _draw(run.path, None, None, _formats(format))
     print_summary(run, Console())
     return status
 
@@ -96,6 +105,8 @@ def train(
     base = _preset(preset, config)
     layers = [load_toml(config), flags] if config is not None else [flags]
     settings = override(base, *layers)
+    if out is None and Path(settings.name).name != settings.name:
+        raise GrokinterpError(f"the name {settings.name!r} is no folder name; say where to write with --out")
     target = out if out is not None else Path("runs") / settings.name
     run = train_config(settings, target, resume=resume)
     phases = run.phases
@@ -110,7 +121,7 @@ def analyze(
     /,
     *,
     only: Annotated[str | None, Parameter(help="Measures, comma-separated; see `grokinterp list`.")] = None,
-    every: Annotated[int, Parameter(help="Take each Nth checkpoint.")] = 1,
+    every: Annotated[int, Parameter(help="Take each Nth checkpoint.", converter=_whole)] = 1,
     full: Annotated[
         bool, Parameter(negative=(), help="Costly measures on every checkpoint, not on their subset.")
     ] = False,
@@ -139,6 +150,8 @@ def analyze(
     found = find_runs(path)
     worst = 0
     for one in found:
+        if len(found) > 1:
+            _say(f"analyzing {one}")
         target = out / one.name if out is not None and len(found) > 1 else out
         worst = max(worst, _analyze_one(one, measures, every=every, full=full, force=force, out=target, device=device))
     return worst
@@ -164,7 +177,7 @@ def figures(
 
     found = find_runs(path)
     for one in found:
-        _draw(one, _names(only), out / one.name if out is not None and len(found) > 1 else out, format.split(","))
+        _draw(one, _names(only), out / one.name if out is not None and len(found) > 1 else out, _formats(format))
     return 0
 
 
@@ -223,7 +236,8 @@ def run_command(tokens: list[str] | None) -> int:
     except cyclopts.ValidationError as error:
         return _refuse(_validation_sentence(error))
     except cyclopts.CycloptsError as error:
-        return _refuse(" ".join(str(error).split()))
+        sentence = " ".join(str(error).split())
+        return _refuse(sentence if "Did you mean" in sentence else f"{sentence} See `grokinterp --help`.")
     except GrokinterpError as error:
         return _refuse(str(error))
     except Interrupted as stop:
@@ -259,7 +273,6 @@ def _analyze_one(path: Path, measures: list[Any] | None, *, out: Path | None = N
     from grokinterp.analysis import analyze as analyze_run
     from grokinterp.run import open_run
 
-    _say(f"analyzing {path}")
     outcome = analyze_run(open_run(path, out=out), measures, **options)
     computed, kept = sum(outcome.computed.values()), sum(outcome.reused.values())
     _say(f"{computed} new table entries, {kept} kept, in {(out or path) / 'measures'}")
@@ -279,13 +292,22 @@ def _draw(path: Path, names: list[str] | None, out: Path | None, formats: list[s
     from grokinterp.run import open_run
 
     console = Console()
-    for paths in draw_figures(open_run(path, out=out), names, [f.strip() for f in formats]).values():
+    for paths in draw_figures(open_run(path, out=out), names, formats).values():
         for figure in paths:
             console.print(str(figure), soft_wrap=True, highlight=False, markup=False)
 
 
 def _names(only: str | None) -> list[str] | None:
-    return [name.strip() for name in only.split(",") if name.strip()] if only is not None else None
+    if only is None:
+        return None
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    if not names:
+        raise GrokinterpError("--only names no measure; see `grokinterp list`, or leave it out for all")
+    return names
+
+
+def _formats(text: str) -> list[str]:
+    return [form.strip() for form in text.split(",")]
 
 
 def _say(sentence: str) -> None:

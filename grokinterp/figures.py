@@ -47,9 +47,7 @@ def draw_figures(
     """
     from grokinterp.plotting import save_figure
 
-    for form in formats:
-        if form not in FORMATS:
-            raise GrokinterpError(f"{form!r} is not a figure format; choose from {', '.join(FORMATS)}")
+    check_formats(formats)
     drawn = {}
     for name, measure in select(names).items():
         if names is None and not has_tables(run, measure):
@@ -59,6 +57,17 @@ def draw_figures(
     if not drawn:
         raise GrokinterpError(f"{run.rundir.out} has no tables yet; run `grokinterp analyze {run.path}` first")
     return drawn
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Refuse what is not a figure format.
+
+    Raises:
+        GrokinterpError: the first one that is not.
+    """
+    for form in formats:
+        if form not in FORMATS:
+            raise GrokinterpError(f"{form!r} is not a figure format; choose from {', '.join(FORMATS)}")
 
 
 def has_tables(run: Run, measure: Measure) -> bool:

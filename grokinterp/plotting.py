@@ -4,6 +4,7 @@ Colours are from the Okabe-Ito palette, which colour-blind readers can tell apar
 colour depends on its rank among the run's key frequencies alone, so it is the same in every figure.
 """
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -63,6 +64,16 @@ STYLE: dict[Any, Any] = {
 }
 
 
+class NotebookFigure(Figure):
+    """A Figure that shows itself in a notebook without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        with mpl.rc_context(STYLE):
+            self.savefig(buffer, format="png", dpi=self.get_dpi())
+        return buffer.getvalue()
+
+
 def figure(
     rows: int = 1,
     columns: int = 1,
@@ -79,7 +90,7 @@ def figure(
     """
     with mpl.rc_context(STYLE):
         size = (max(columns * height + 0.5, 2.0), rows * height + 0.25) if square else (WIDTHS[width], rows * height)
-        fig = Figure(figsize=size, layout="constrained")
+        fig = NotebookFigure(figsize=size, layout="constrained")
         FigureCanvasAgg(fig)
         axes = fig.subplots(rows, columns, squeeze=not square)
         if square:
@@ -120,6 +131,12 @@ def over_steps(
             if axis.get_legend_handles_labels()[1]:
                 axis.legend(loc=place)  # ty: ignore[invalid-argument-type]
     return fig
+
+
+def legend(axis: Axes, place: str = "best") -> None:
+    """A legend in the figures' style."""
+    with mpl.rc_context(STYLE):
+        axis.legend(loc=place)  # ty: ignore[invalid-argument-type]
 
 
 def shade_phases(axis: Axes, phases: Phases) -> None:

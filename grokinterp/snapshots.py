@@ -176,11 +176,8 @@ class Snapshot:
     def natural_logits(self) -> Float[Tensor, "n n n_answers"]:
         """Logits over (i, j); the n answers in natural order come first, others (0 for x*y) after."""
         c = self.coordinates
-        device = self.logits.device
-        left, right = torch.from_numpy(c.left).to(device), torch.from_numpy(c.right).to(device)
         rest = np.setdiff1d(np.arange(self.task.n_answers), c.answer)
-        columns = torch.from_numpy(np.concatenate([c.answer, rest])).to(device)
-        return self.logits[left[:, None], right[None, :]][:, :, columns]
+        return _reorder(self._natural_pairs(self.logits), 2, np.concatenate([c.answer, rest]))
 
     @cached_property
     def natural_train_mask(self) -> Bool[Tensor, "n n"] | None:
@@ -198,10 +195,11 @@ class Snapshot:
     @cached_property
     def neuron_spectrum(self) -> NeuronSpectrum:
         """Pair spectrum, purity and frequency of the last block's neurons."""
-        c = self.coordinates
-        device = self.neuron_acts.device
-        left, right = torch.from_numpy(c.left).to(device), torch.from_numpy(c.right).to(device)
-        return neuron_spectrum(self.neuron_acts[left[:, None], right[None, :]])
+        return neuron_spectrum(self._natural_pairs(self.neuron_acts))
+
+    def _natural_pairs(self, by_pair: Float[Tensor, "n_left n_right features"]) -> Float[Tensor, "n n features"]:
+        """A quantity over (a, b) as one over (i, j)."""
+        return _reorder(_reorder(by_pair, 0, self.coordinates.left), 1, self.coordinates.right)
 
     def natural_rows(self, what: str) -> Float[Tensor, "n features"]:
         """Rows of W_E, W_U or W_L (by name) in natural order."""
@@ -236,6 +234,13 @@ class Snapshot:
         pool = others if len(others) >= size else everything
         drawn = tuple(sorted(random.Random(0).sample(pool, size)))
         return KeyFrequencies(drawn, "random", self.keys.threshold)
+
+
+def _reorder(x: Tensor, dim: int, index: Int[np.ndarray, " n"]) -> Tensor:
+    """x at `index` along `dim`; x itself, not a copy, where that changes nothing."""
+    if np.array_equal(index, np.arange(x.shape[dim])):
+        return x
+    return x.index_select(dim, torch.from_numpy(index).to(x.device))
 
 
 def snapshot_of_weights(

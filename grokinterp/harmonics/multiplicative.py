@@ -19,10 +19,9 @@ def primitive_root(p: int) -> int:
     >>> primitive_root(113), primitive_root(97), primitive_root(7), primitive_root(2)
     (3, 5, 3, 1)
     """
-    for g in range(1, p):
-        if len(set(powers(g, p).tolist())) == p - 1:
-            return g
-    raise ValueError(f"{p} is not prime")
+    if not is_prime(p):
+        raise ValueError(f"{p} is not prime")
+    return next(g for g in range(1, p) if len(set(powers(g, p).tolist())) == p - 1)
 
 
 def powers(g: int, p: int) -> Int[np.ndarray, " p_minus_1"]:

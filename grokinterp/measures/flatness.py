@@ -129,10 +129,10 @@ def plot(tables: "Tables") -> "Figure":
     sigmas = sorted(table[table["noise"] == form]["sigma"].unique())
     right.set_xticks(sigmas, [f"{sigma:g}" for sigma in sigmas])
     right.minorticks_off()
-    right.set_yscale("symlog", linthresh=0.001)
+    right.set_yscale("log", nonpositive="clip")
     right.set_xlabel(rf"$\sigma$ of {form} noise")
     right.set_ylabel("train loss increase (nats)")
-    return plotting.over_steps(fig, tables.phases, axes=[left], legends={left: "best", right: "upper left"})
+    return plotting.over_steps(fig, tables.phases, axes=[left], legends={left: "best", right: "lower right"})
 
 
 SIGMAS = {

@@ -98,8 +98,9 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
 def compute_circles(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     """The symbols in the plane of each key frequency: where the circle forms.
 
-    The plane of k is spanned by W_E^T cos_k and W_E^T sin_k (orthonormalised); x and y are the centred
-    rows of W_E in it. A regular polygon visited in steps of k if the embedding uses k. Null table for
+    The plane of k is spanned by W_E^T cos_k and W_E^T sin_k; x and y are the centred rows of W_E along the
+    orthonormal pair nearest to these two (polar decomposition), so that x is the cosine side at every
+    checkpoint. A regular polygon visited in steps of k if the embedding uses k. Null table for
     operations without frequencies, and no plane for the Nyquist frequency.
     """
     import numpy as np
@@ -118,8 +119,8 @@ def compute_circles(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     for k in snapshot.keys.ks:
         if 2 * k == n:
             continue
-        plane, _ = np.linalg.qr((basis[2 * k - 1 : 2 * k + 1] @ centred).T)
-        points = centred @ plane
+        left, _, right = np.linalg.svd((basis[2 * k - 1 : 2 * k + 1] @ centred).T, full_matrices=False)
+        points = centred @ (left @ right)
         for i, (x, y) in enumerate(points):
             rows.append({"k": k, "symbol": int(order[i]), "position": i, "x": float(x), "y": float(y)})
     return rows

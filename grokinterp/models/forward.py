@@ -1,7 +1,7 @@
 """What both engines offer: logits of pairs at the last position, from a dict of weights."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -25,6 +25,7 @@ class Activations:
     pattern: Float[Tensor, "batch n_heads n_ctx"]
 
 
+@runtime_checkable
 class Forward(Protocol):
     """A function of weights and pairs; it holds no weights itself, so vmap and perturbations apply.
 

@@ -11,10 +11,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.func import functional_call
 
-from grokinterp.config import ModelConfig
+from grokinterp.config import ModelConfig, RunConfig
 from grokinterp.errors import GrokinterpError
 from grokinterp.models.forward import Activations
-from grokinterp.models.weights import Weights
+from grokinterp.models.weights import Weights, init_weights, is_trained, weight_specs
+from grokinterp.tasks import build_task
 from grokinterp.tasks.layouts import Layout
 
 with warnings.catch_warnings():
@@ -52,6 +53,20 @@ def load_hooked(config: ModelConfig, layout: Layout, weights: Weights) -> Hooked
     model = build_hooked(config, layout, w_u.shape[1], w_u.dtype)
     model.load_state_dict(weights, strict=False)
     torch.nn.Module.to(model, w_u.device)  # HookedTransformer.to prints
+    return model
+
+
+def build_model(config: RunConfig) -> HookedTransformer:
+    """A HookedTransformer with the config's initial weights, for a training loop of your own.
+
+    Biases that the config does not train are frozen at zero.
+    """
+    task = build_task(config.task)
+    specs = weight_specs(config.model, task.layout, task.n_answers)
+    dtype = getattr(torch, config.train.dtype)
+    model = load_hooked(config.model, task.layout, init_weights(config.model, task.layout, task.n_answers, dtype))
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(is_trained(specs[name], config.model))
     return model
 
 

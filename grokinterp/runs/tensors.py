@@ -1,5 +1,10 @@
-"""The files of a run directory that hold tensors: task, split, checkpoints, resume state."""
+"""The files of a run directory that hold tensors: task, split, checkpoints, resume state.
 
+They are serialised in memory and written by files.py, because the libraries' own writers hide a full
+disk (an OSError with its errno) behind errors of their own.
+"""
+
+import io
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +17,7 @@ from torch import Tensor
 
 from grokinterp.errors import GrokinterpError
 from grokinterp.harmonics.cyclic import CyclicCoordinates
-from grokinterp.runs.files import sha256, write_atomically
+from grokinterp.runs.files import sha256, write_bytes
 from grokinterp.runs.rundir import RunDir
 from grokinterp.tasks import Task
 from grokinterp.tasks.layouts import build_layout
@@ -58,7 +63,7 @@ def write_checkpoint(rundir: RunDir, step: int, weights: dict[str, Tensor]) -> N
     path = rundir.checkpoint_path(step)
     tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     meta = {"step": str(step)}
-    write_atomically(path, lambda p: safetensors.torch.save_file(tensors, p, metadata=meta))
+    write_bytes(path, safetensors.torch.save(tensors, metadata=meta))
     rundir.write_checksums(rundir.read_checksums() | {path.name: sha256(path)})
 
 
@@ -84,7 +89,9 @@ def read_checkpoint(rundir: RunDir, step: int, device: str = "cpu") -> dict[str,
 
 def write_resume(rundir: RunDir, state: dict[str, Any]) -> None:
     """Write what training needs to go on."""
-    write_atomically(rundir.resume_path, lambda p: torch.save(state, p))
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_bytes(rundir.resume_path, buffer.getvalue())
 
 
 def read_resume(rundir: RunDir) -> dict[str, Any]:
@@ -103,7 +110,7 @@ def read_resume(rundir: RunDir) -> dict[str, Any]:
 
 def _save_numpy(path: Path, tensors: dict[str, np.ndarray], meta: dict[str, str]) -> None:
     tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
-    write_atomically(path, lambda p: safetensors.numpy.save_file(tensors, p, metadata=meta))
+    write_bytes(path, safetensors.numpy.save(tensors, metadata=meta))
 
 
 def _load_numpy(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -92,7 +92,7 @@ def train_run(config: RunConfig, rundir: RunDir, *, show_progress: bool | None =
     with locked(rundir.lock_path, str(rundir.root)), thread_count(threads) as n_threads:
         rundir.write_config(config)
         task = build_task(config.task)
-        trainer = _build_trainer(config, task, rundir, device)
+        trainer = build_trainer(config, task, rundir, device)
         engine = type(trainer.forward).__name__
         rundir.write_provenance(provenance(device, n_threads, engine=engine, init_scheme=config.model.init))
         if rundir.resume_path.exists():
@@ -109,7 +109,8 @@ def is_finished(rundir: RunDir, config: RunConfig) -> bool:
     return bool(steps) and steps[-1] == last and bool(rows) and rows[-1]["step"] == last
 
 
-def _build_trainer(config: RunConfig, task: Task, rundir: RunDir, device: torch.device) -> Trainer:
+def build_trainer(config: RunConfig, task: Task, rundir: RunDir, device: torch.device) -> Trainer:
+    """A trainer at step 0; writes the task and the split to the run directory."""
     dtype = getattr(torch, config.train.dtype)
     engine = config.train.engine
     if engine == "auto":

@@ -1,0 +1,1 @@
+"""Do the two engines train the same network?"""
