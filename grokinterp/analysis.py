@@ -10,9 +10,12 @@ import inspect
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from grokinterp.device import resolve_device
 from grokinterp.errors import GrokinterpError, NotApplicableError
@@ -22,7 +25,7 @@ from grokinterp.measures.registry import select
 from grokinterp.phases import Phases
 from grokinterp.progress import progress_bar
 from grokinterp.run import Run
-from grokinterp.runs.files import locked, sha256, write_json
+from grokinterp.runs.files import locked, read_json, sha256, write_json
 from grokinterp.summary import summarize
 from grokinterp.tables import Row, check_rows, read_rows, write_table
 
@@ -99,7 +102,9 @@ def analyze(
     if not run.steps:
         raise GrokinterpError(f"{run.path} has no checkpoints in ckpts/; train it first")
     _ = run.task, run.train_mask  # damaged, they fail here and once, not at each checkpoint
-    with _writable(), locked(run.rundir.analysis_lock_path, f"{run.rundir.measures}"):
+    # numpy's own threads would wait in a loop for work, on the cores that torch's threads need
+    one_blas_thread = threadpool_limits(limits=1, user_api="blas")
+    with _writable(), one_blas_thread, locked(run.rundir.analysis_lock_path, f"{run.rundir.measures}"):
         analysis = _Analysis(run, chosen, settings, str(resolve_device(device)))
         analysis.plan(run.steps[::every], full=full, force=force)
         analysis.over_checkpoints(show_progress)
@@ -121,6 +126,7 @@ class _Analysis:
         self.snapshot_work: list[_Work] = []
         self.run_work: list[_Work] = []
         self.selected: list[int] = []
+        self.read: set[int] = set()
 
     def plan(self, selected: Sequence[int], *, full: bool, force: bool) -> None:
         """Decide which rows to keep and which to compute."""
@@ -137,18 +143,20 @@ class _Analysis:
 
     def _plan_part(self, work: _Work, old: Mapping[str, str]) -> None:
         name = work.measure.name
+        saved = read_rows(self.run.rundir, name, work.name) if old else None
         if work.part.scope == "run":
-            if old and old == {str(s): self.digests[s] for s in self.selected}:
+            if saved is not None and old == {str(s): self.digests[s] for s in self.selected}:
                 self.outcome.reused[name] = self.outcome.reused.get(name, 0) + len(self.selected)
             else:
                 self.run_work.append(work)
             return
-        kept = {int(step) for step, digest in old.items() if self.digests.get(int(step)) == digest}
-        if kept:
-            for row in read_rows(self.run.rundir, name, work.name):
-                if row["step"] in kept and row.keys() == work.part.all_columns.keys():
-                    work.rows.setdefault(row["step"], []).append(row)
-            kept &= work.rows.keys()
+        kept: set[int] = set()
+        if saved is not None and all(row.keys() == work.part.all_columns.keys() for row in saved):
+            kept = {int(step) for step, digest in old.items() if self.digests.get(int(step)) == digest}
+            work.rows = {step: [] for step in kept}  # a checkpoint may have no rows
+            for row in saved:
+                if row["step"] in kept:
+                    work.rows[row["step"]].append(row)
         self.outcome.reused[name] = self.outcome.reused.get(name, 0) + len(kept & work.todo)
         work.dirty = kept != {int(step) for step in old}
         work.todo -= kept
@@ -173,6 +181,7 @@ class _Analysis:
         except GrokinterpError as error:
             self.outcome.damaged.append(str(error))
             return
+        self.read.add(step)
         for work in self.snapshot_work:
             name = work.measure.name
             if step not in work.todo or name in self.outcome.failed or name in self.outcome.skipped:
@@ -198,8 +207,15 @@ class _Analysis:
                 self._write_info(work.measure, {work.name: done})
 
     def _readable(self) -> list[int]:
-        damaged = " ".join(self.outcome.damaged)
-        return [s for s in self.selected if str(self.run.rundir.checkpoint_path(s)) not in damaged]
+        """The selected checkpoints that can be read; those not read in this call yet are tried."""
+        for step in set(self.selected) - self.read:
+            try:
+                self.run.weights(step)
+                self.read.add(step)
+            except GrokinterpError as error:
+                if str(error) not in self.outcome.damaged:
+                    self.outcome.damaged.append(str(error))
+        return [step for step in self.selected if step in self.read]
 
     @contextmanager
     def _failures_of(self, measure: Measure) -> Generator[None]:
@@ -231,8 +247,6 @@ class _Analysis:
     def _info(self, measure: Measure) -> dict[str, Any]:
         path = self.run.rundir.table_info_path(measure.name)
         try:
-            from grokinterp.runs.files import read_json
-
             info = read_json(path)
         except GrokinterpError:
             return {}
@@ -311,13 +325,22 @@ def _digests(run: Run) -> dict[int, str]:
 
 
 def _code_digest(measure: Measure) -> str:
-    """Changes whenever the measure's own file does."""
+    """Changes whenever the measure's own file does, or what all measures are computed with."""
     module = inspect.getmodule(next(iter(measure.parts.values())).compute)
     try:
         source = inspect.getsource(module) if module is not None else measure.name
     except (OSError, TypeError):
         source = measure.name
-    return hashlib.sha256(source.encode()).hexdigest()[:16]
+    return hashlib.sha256((_shared_code() + source).encode()).hexdigest()[:16]
+
+
+@cache
+def _shared_code() -> str:
+    """The source of the rooms that measures take their numbers from."""
+    package = Path(__file__).parent
+    rooms = [package / "snapshots.py", *(package / room for room in ("harmonics", "landscape", "models"))]
+    files = [file for room in rooms for file in (sorted(room.glob("*.py")) if room.is_dir() else [room])]
+    return "".join(file.read_text(encoding="utf-8") for file in files)
 
 
 @contextmanager

@@ -310,7 +310,7 @@ def override(config: RunConfig, *changes: Mapping[str, Any], source: str = "the 
     """
     data = _explicit(config)
     for change in changes:
-        data = _merge(data, change)
+        data = _merge(_without_other_operands(data, change), change)
     return type(config).from_mapping(data, source=source)
 
 
@@ -327,6 +327,15 @@ def _explicit(config: RunConfig) -> dict[str, Any]:
     if task["p"] == DEFAULT_P:
         del task["p"]
     return data
+
+
+def _without_other_operands(data: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """`data` less the modulus if the change asks for a group, less the group if for a modular operation."""
+    operation = task.get("operation") if isinstance(task := change.get("task"), Mapping) else None
+    if not isinstance(operation, str):
+        return data
+    other = "p" if OPERATION_ALIASES.get(operation, operation) == GROUP_OPERATION else "group"
+    return {**data, "task": {name: value for name, value in data["task"].items() if name != other}}
 
 
 def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

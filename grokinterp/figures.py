@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from grokinterp.errors import GrokinterpError
 from grokinterp.measures.measure import Measure
 from grokinterp.measures.registry import builtin_measures, select
+from grokinterp.progress import progress_bar
 from grokinterp.run import Run
 from grokinterp.runs.files import read_json
 from grokinterp.tables import Tables, read_table
@@ -38,7 +39,11 @@ def plot(run: Run, name: str | Measure) -> "Figure":
 
 
 def draw_figures(
-    run: Run, names: Iterable[str] | None = None, formats: Sequence[str] = ("png",)
+    run: Run,
+    names: Iterable[str] | None = None,
+    formats: Sequence[str] = ("png",),
+    *,
+    show_progress: bool | None = None,
 ) -> dict[str, list[Path]]:
     """Draw and save the figures of all measures that have tables; the paths by measure.
 
@@ -48,14 +53,15 @@ def draw_figures(
     from grokinterp.plotting import save_figure
 
     check_formats(formats)
-    drawn = {}
-    for name, measure in select(names).items():
-        if names is None and not has_tables(run, measure):
-            continue
-        figure = measure.plot(load_tables(run, measure))
-        drawn[name] = save_figure(figure, run.rundir.figures / name, formats)
-    if not drawn:
+    chosen = {name: measure for name, measure in select(names).items() if names is not None or has_tables(run, measure)}
+    if not chosen:
         raise GrokinterpError(f"{run.rundir.out} has no tables yet; run `grokinterp analyze {run.path}` first")
+    drawn = {}
+    with progress_bar("drawing", len(chosen), show=show_progress) as report:
+        for done, (name, measure) in enumerate(chosen.items(), start=1):
+            figure = measure.plot(load_tables(run, measure))
+            drawn[name] = save_figure(figure, run.rundir.figures / name, formats)
+            report(done, name)
     return drawn
 
 

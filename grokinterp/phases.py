@@ -161,7 +161,7 @@ def _divide(rows: Sequence[Row], events: dict[str, Event], last: int) -> tuple[P
         return (Phase("memorization", 0, last),)
     if grokked is None:
         assert memorised is not None
-        return (Phase("memorization", 0, memorised), Phase("memorised", memorised, last))
+        return _drop_empty((Phase("memorization", 0, memorised), Phase("memorised", memorised, last)))
     if memorised is None or grokked <= memorised:
         return _drop_empty((Phase("learning", 0, grokked), Phase("stable", grokked, last)))
     formed = _cleanup_start(rows, memorised, grokked)

@@ -63,12 +63,12 @@ def write_table(rundir: RunDir, measure: str, part: str, columns: Mapping[str, C
     write_atomically(rundir.table_path(measure, part), lambda path: pq.write_table(table, path))
 
 
-def read_rows(rundir: RunDir, measure: str, part: str) -> list[Row]:
-    """The rows of a table, nulls as None; empty where there is no readable table."""
+def read_rows(rundir: RunDir, measure: str, part: str) -> list[Row] | None:
+    """The rows of a table, nulls as None; None where there is no readable table."""
     try:
         return pq.read_table(rundir.table_path(measure, part)).to_pylist()
     except (FileNotFoundError, pa.ArrowException, OSError):
-        return []
+        return None
 
 
 def read_table(rundir: RunDir, measure: str, part: str = "") -> pd.DataFrame:

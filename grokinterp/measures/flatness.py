@@ -184,6 +184,6 @@ MEASURE = Measure(
         "keskar_epsilon": 1e-3,
         "keskar_corners": 2,
         "keskar_iterations": 10,
-        "keskar_evaluations": 15,
+        "keskar_evaluations": 10,
     },
 )

@@ -39,7 +39,8 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
 
     **Paper:** Nanda et al. 2023, section 4.4 ("fraction of variance explained" of the logits, 95 %).
     **Known values:** clock 1; iid logits have sum_share_all 2 floor(n/2)/(n^2 - 1); Chughtai's C113
-    seed 1: sum_share_K .9869, cosine_fve .9685, cosine_fve_centred .9712. A pizza network's full
+    seed 1: sum_share_K .9869, cosine_fve .9685, cosine_fve_centred .97126 (.97119
+    if L is not centred over c). A pizza network's full
     logits have .995 here, because its circles cancel each other's error: this does not tell clock
     from pizza.
     """

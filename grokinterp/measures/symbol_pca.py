@@ -28,7 +28,7 @@ def _scores(rows: "np.ndarray", n_components: int) -> "tuple[np.ndarray, np.ndar
     """PCA scores (n, q) and the shares of variance of the q components."""
     from sklearn.decomposition import PCA
 
-    pca = PCA(n_components=min(n_components, *rows.shape), svd_solver="full")
+    pca = PCA(n_components=min(n_components, *rows.shape), svd_solver="covariance_eigh")
     scores = pca.fit_transform(rows)
     shares = pca.explained_variance_ratio_
     return scores, shares.clip(0, 1)

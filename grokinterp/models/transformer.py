@@ -51,7 +51,12 @@ def load_hooked(config: ModelConfig, layout: Layout, weights: Weights) -> Hooked
     """A HookedTransformer that holds these weights, in their dtype and on their device."""
     w_u = weights["unembed.W_U"]
     model = build_hooked(config, layout, w_u.shape[1], w_u.dtype)
-    model.load_state_dict(weights, strict=False)
+    found = model.load_state_dict(weights, strict=False)
+    # the attention mask and its fill value are TransformerLens's own buffers
+    missing = [name for name in found.missing_keys if not name.endswith((".mask", ".IGNORE"))]
+    if missing or found.unexpected_keys:
+        odd = (missing or found.unexpected_keys)[0]
+        raise GrokinterpError(f"the weights and config.model disagree about {odd}; correct config.json's model section")
     torch.nn.Module.to(model, w_u.device)  # HookedTransformer.to prints
     return model
 

@@ -20,7 +20,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     temporary file is gone.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    prefix, suffix = temporary_name(path, "/").split("/")
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -32,6 +33,11 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_name(path: Path, random: str) -> str:
+    """The name under which `path` is written before it is renamed."""
+    return f".{path.name}.{random}.tmp"
 
 
 def write_bytes(path: Path, content: bytes) -> None:

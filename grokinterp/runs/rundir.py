@@ -16,7 +16,7 @@ from typing import Any
 
 from grokinterp.config import RunConfig
 from grokinterp.errors import GrokinterpError
-from grokinterp.runs.files import read_json, write_json, write_text
+from grokinterp.runs.files import read_json, temporary_name, write_json, write_text
 
 _CHECKPOINT = re.compile(r"step_(\d{8,})\.safetensors")
 
@@ -122,6 +122,27 @@ class RunDir:
     def exists(self) -> bool:
         """Whether there is a run here."""
         return self.config_path.is_file()
+
+    def is_free(self) -> bool:
+        """Whether nothing lies here but what a training killed before its config was written leaves."""
+        if not self.root.exists():
+            return True
+        ours = {self.lock_path, *self.leftovers()}
+        return self.root.is_dir() and all(path in ours for path in self.root.iterdir())
+
+    def leftovers(self) -> list[Path]:
+        """Temporary files of a training that was killed while writing."""
+        files = (
+            self.config_path,
+            self.provenance_path,
+            self.task_path,
+            self.split_path,
+            self.metrics_path,
+            self.resume_path,
+            self.checksums_path,
+        )
+        inside = [path for file in files for path in self.root.glob(temporary_name(file, "*"))]
+        return inside + list(self.ckpts.glob(temporary_name(self.ckpts / "step_*", "*")))
 
     def read_config(self) -> RunConfig:
         """The run's config.

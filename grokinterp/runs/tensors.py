@@ -5,6 +5,7 @@ disk (an OSError with its errno) behind errors of their own.
 """
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,17 @@ def read_resume(rundir: RunDir) -> dict[str, Any]:
 
 def _save_numpy(path: Path, tensors: dict[str, np.ndarray], meta: dict[str, str]) -> None:
     tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
-    write_bytes(path, safetensors.numpy.save(tensors, metadata=meta))
+    write_bytes(path, _sorted_metadata(safetensors.numpy.save(tensors, metadata=meta)))
+
+
+def _sorted_metadata(content: bytes) -> bytes:
+    """The same safetensors file with its metadata in order: the library's own order is random."""
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[start:]
 
 
 def _load_numpy(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -90,6 +90,8 @@ def train_run(config: RunConfig, rundir: RunDir, *, show_progress: bool | None =
     device = resolve_device(config.train.device)
     threads = config.train.threads or rundir.read_provenance().get("threads")
     with locked(rundir.lock_path, str(rundir.root)), thread_count(threads) as n_threads:
+        for path in rundir.leftovers():
+            path.unlink()
         rundir.write_config(config)
         task = build_task(config.task)
         trainer = build_trainer(config, task, rundir, device)

@@ -26,7 +26,7 @@ def train(config: RunConfig, directory: str | Path, *, resume: bool = True, show
             return open_run(directory)
         if not resume:
             raise GrokinterpError(f"{directory} holds an unfinished run of this config; add --resume to go on")
-    elif rundir.root.exists() and (not rundir.root.is_dir() or any(rundir.root.iterdir())):
+    elif not rundir.is_free():
         raise GrokinterpError(f"{directory} is there already and holds no run; choose another --out")
     train_run(config, rundir, show_progress=show_progress)
     return open_run(directory)

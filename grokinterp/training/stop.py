@@ -11,7 +11,7 @@ class Interrupted(Exception):  # noqa: N818 - not an error
     """Training stopped between two steps because it was asked to."""
 
     def __init__(self, step: int) -> None:
-        super().__init__(f"stopped at step {step}")
+        super().__init__(f"stopped at step {step}; train again into the same folder to go on from there")
         self.step = step
 
 

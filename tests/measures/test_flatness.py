@@ -1,0 +1,145 @@
+import dataclasses
+import itertools
+import math
+from dataclasses import dataclass
+
+import pytest
+import torch
+from oracles import build, measured, one, positive_matrix, untrained
+
+from grokinterp.landscape.keskar import random_rows
+from grokinterp.snapshots import Snapshot
+
+MLP = "blocks.0.mlp."
+
+
+@dataclass
+class LossOf:
+    """Two logits (0, log(e^f - 1)), the right one first, whose cross-entropy is f(x) for any f > 0."""
+
+    matrix: torch.Tensor
+    floor: float
+    labels: torch.Tensor
+    any_dtype: bool = False
+
+    def f(self, x):
+        return self.floor + 0.5 * x @ self.matrix @ x
+
+    def __call__(self, weights, left, right):
+        wrong = torch.log(torch.expm1(self.f(weights["x"]) + 0 * weights["embed.W_E"].sum()))
+        label = self.labels[left, right]
+        return torch.stack([torch.where(label == 0, 0.0, wrong), torch.where(label == 1, 0.0, wrong)], dim=1)
+
+    def activations(self, weights, left, right):
+        raise NotImplementedError
+
+
+def quadratic_snapshot(seed: int, n: int = 8, floor: float = 0.5) -> tuple[Snapshot, LossOf]:
+    task = build("x+y", 2)
+    forward = LossOf(positive_matrix(n, seed), floor, torch.from_numpy(task.table))
+    x = torch.randn(n, generator=torch.Generator().manual_seed(seed + 50), dtype=torch.float64)
+    weights = {"embed.W_E": torch.zeros(3, 2, dtype=torch.float64), "x": x}
+    return Snapshot(task, weights, forward, trained=("x",)), forward
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_loss_of_the_oracle_is_the_quadratic(seed):
+    snapshot, forward = quadratic_snapshot(seed)
+    assert float(snapshot.loss_under({})) == pytest.approx(float(forward.f(snapshot.weights["x"])))
+
+
+@pytest.mark.parametrize(("seed", "sigma"), [(1, 0.05), (3, 0.4)])
+def test_raw_noise_raises_a_quadratic_loss_by_half_sigma_squared_times_the_trace(seed, sigma):
+    snapshot, forward = quadratic_snapshot(seed)
+    rows = measured("flatness", snapshot, n_samples=600, sigmas={"raw": [sigma]}, seed=seed)
+    (row,) = rows
+    expected = sigma**2 * float(forward.matrix.trace()) / 2
+    assert abs(row["loss_increase"] - expected) < 4 * row["standard_error"]
+    x = snapshot.weights["x"]
+    linear = sigma**2 * float((forward.matrix @ x).square().sum())  # variance of the first-order term
+    second = sigma**4 * float(forward.matrix.square().sum()) / 2
+    assert row["standard_error"] == pytest.approx(math.sqrt((linear + second) / 600), rel=0.15)
+    assert row["increase_q05"] < row["increase_median"] < row["increase_q95"]
+    assert row["loss"] == pytest.approx(float(forward.f(x)))
+
+
+def test_proportional_noise_raises_it_by_the_weighted_trace():
+    snapshot, forward = quadratic_snapshot(4)
+    (row,) = measured("flatness", snapshot, n_samples=600, sigmas={"weight-proportional": [0.3]})
+    expected = 0.3**2 / 2 * float((forward.matrix.diag() * snapshot.weights["x"].square()).sum())
+    assert abs(row["loss_increase"] - expected) < 4 * row["standard_error"]
+
+
+def test_every_form_and_sigma_has_a_row_and_one_sample_has_no_standard_error():
+    snapshot, _ = quadratic_snapshot(1)
+    rows = measured("flatness", snapshot, n_samples=1)
+    assert len({(row["noise"], row["sigma"]) for row in rows}) == len(rows) == 9
+    assert {row["noise"] for row in rows} == {"raw", "weight-proportional", "neuron-wise", "layer-relative"}
+    assert {row["standard_error"] for row in rows} == {None}
+
+
+def test_all_relative_forms_leave_a_network_of_zeros_alone():
+    snapshot = untrained("x+y", 5, d_model=8, d_mlp=8)
+    zeros = {name: torch.zeros_like(w) for name, w in snapshot.weights.items()}
+    for row in measured("flatness", dataclasses.replace(snapshot, weights=zeros)):
+        assert row["loss"] == pytest.approx(math.log(5), rel=1e-6)
+        if row["noise"] != "raw":
+            assert row["loss_increase"] == pytest.approx(0, abs=1e-12)
+
+
+def rescaled(snapshot: Snapshot) -> Snapshot:
+    """ReLU neurons times 4 and 1/4 in turn at the input, back at the output: the same network."""
+    weights = dict(snapshot.weights)
+    s = torch.where(torch.arange(weights[MLP + "W_in"].shape[1]) % 2 == 0, 4.0, 0.25).double()
+    weights[MLP + "W_in"] = weights[MLP + "W_in"] * s
+    weights[MLP + "W_out"] = weights[MLP + "W_out"] / s[:, None]
+    return dataclasses.replace(snapshot, weights=weights)
+
+
+def test_rescaling_neurons_changes_raw_and_layer_relative_noise_and_no_other():
+    snapshot = untrained("x+y", 7, d_model=16, d_mlp=32)
+    sigmas = {form: [0.3] for form in ("raw", "weight-proportional", "neuron-wise", "layer-relative")}
+    before, after = (measured("flatness", s, sigmas=sigmas, n_samples=20) for s in (snapshot, rescaled(snapshot)))
+    for form in sigmas:
+        old, new = (one(rows, noise=form)["loss_increase"] for rows in (before, after))
+        assert one(after, noise=form)["loss"] == pytest.approx(one(before, noise=form)["loss"], abs=1e-6)
+        if form in ("weight-proportional", "neuron-wise"):
+            assert new == pytest.approx(old, abs=1e-5)  # the forward is in float32
+        else:
+            assert new > 1.2 * old
+
+
+@pytest.mark.parametrize("part", ["", "keskar"])
+def test_only_weights_that_training_changes_are_perturbed(part):
+    snapshot, _ = quadratic_snapshot(2)
+    frozen = dataclasses.replace(snapshot, trained=("embed.W_E",))  # the loss does not depend on it
+    for row in measured("flatness", frozen, part, keskar_dim=2):
+        assert row["loss_increase" if not part else "phi"] == 0
+
+
+@pytest.mark.parametrize("seed", [1, 5])
+def test_keskars_phi_of_a_quadratic_is_that_of_its_best_corner(seed):
+    snapshot, forward = quadratic_snapshot(seed, floor=0.3)
+    params = {"keskar_dim": 4, "keskar_epsilon": 0.05, "keskar_corners": 30, "seed": seed, "keskar_evaluations": 60}
+    (row,) = measured("flatness", snapshot, "keskar", **params)
+    x, rows = snapshot.weights["x"], random_rows(4, 8, seed)
+    inverse, radius = torch.linalg.pinv(rows), 0.05 * ((rows @ x).abs() + 1)
+    signs = torch.tensor(list(itertools.product([-1.0, 1.0], repeat=4)), dtype=torch.float64)
+    worst = max(float(forward.f(x + inverse @ (s * radius))) for s in signs)
+    assert row["worst_loss"] == pytest.approx(worst)
+    assert row["phi"] == pytest.approx(100 * (worst - row["loss"]) / (1 + row["loss"]))
+
+
+def test_a_flat_loss_has_phi_zero():
+    snapshot, forward = quadratic_snapshot(1)
+    flat = dataclasses.replace(snapshot, forward=dataclasses.replace(forward, matrix=0 * forward.matrix))
+    (row,) = measured("flatness", flat, "keskar", keskar_dim=3)
+    assert row["phi"] == 0
+
+
+def test_a_grokked_network_has_a_positive_phi_although_its_gradient_is_nearly_zero(grokked_run):
+    table = grokked_run.table("flatness.keskar")
+    assert (table["phi"] >= 0).all()
+    last = table[table["step"] == grokked_run.steps[-1]].iloc[0]
+    assert last["phi"] > 0
+    assert last["worst_loss"] > last["loss"]

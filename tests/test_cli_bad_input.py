@@ -1,0 +1,194 @@
+"""Bad input is exit status 2 and one sentence that names the fix; nothing on disk changes.
+
+The table is bad_input.json: a command line, and what its sentence must contain. Commands run in a
+folder with the files of `_arrange`.
+"""
+
+import errno
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import small_config
+
+import grokinterp as gi
+from grokinterp.cli import run_command
+from grokinterp.runs import files
+from grokinterp.runs.metrics import MetricsLog
+
+TABLE = json.loads(Path(__file__).with_name("bad_input.json").read_text(encoding="utf-8"))
+CONFIG = small_config(train={"steps": 20})
+FILES = {
+    "a_file": b"text",
+    "others/photo.jpg": b"\xff\xd8",
+    "newer.toml": b"schema_version = 2\n",
+    "broken.toml": b"[task\np = 7\n",
+    "latin1.toml": b'name = "caf\xe9"\n',
+    "section.toml": b"[tasks]\np = 7\n",
+    "field.toml": b"[model]\ndmodel = 16\n",
+    "type.toml": b'[task]\np = "seven"\n',
+    "flat.toml": b"task = 3\n",
+    "no_name.toml": b'name = ""\n',
+    "escaping.toml": b'name = "../../elsewhere"\n',
+    "crashing.py": b"1 / 0\n",
+    "measureless.py": b"measure = 3\n",
+}
+CONFIG_EDITS = {
+    "newer": lambda text: text.replace('"schema_version": 1', '"schema_version": 99'),
+    "broken": lambda text: text[: len(text) // 2],
+    "no_config": lambda _: "[1, 2]",
+    "bad_value": lambda text: text.replace('"p": 7', '"p": 1'),
+}
+
+
+def _arrange(folder: Path) -> None:
+    for name, content in FILES.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
+    (folder / "empty").mkdir()
+    (folder / "unfinished.toml").write_text(CONFIG.to_toml())
+    run = gi.train(CONFIG, folder / "run", show_progress=False).path
+    damaged = ("no_checkpoints", "damaged_task", "missing_task", "damaged_metrics", "unfinished")
+    for name in (*CONFIG_EDITS, *damaged, "two/a", "two/b"):
+        shutil.copytree(run, folder / name)
+    for name, edit in CONFIG_EDITS.items():
+        path = folder / name / "config.json"
+        path.write_text(edit(path.read_text()))
+    shutil.rmtree(folder / "no_checkpoints" / "ckpts")
+    (folder / "damaged_task" / "task.safetensors").write_bytes(b"\x00" * 40)
+    (folder / "missing_task" / "task.safetensors").unlink()
+    metrics = folder / "damaged_metrics" / "metrics.jsonl"
+    lines = metrics.read_text().splitlines(keepends=True)
+    metrics.write_text(lines[0] + lines[1][:20] + "\n" + lines[2])
+    max((folder / "unfinished" / "ckpts").iterdir()).unlink()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bad_input")
+    _arrange(path)
+    return path
+
+
+def state(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Every path with its time of change and its bytes; locks are no content."""
+    paths = (path for path in folder.rglob("*") if path.name != "lock" and "__pycache__" not in path.parts)
+    return {
+        str(path): (path.stat().st_mtime_ns, path.read_bytes()) if path.is_file() else (0, b"")
+        for path in paths
+        if path.name != "measures"
+    }
+
+
+def the_sentence(stderr: str) -> str:
+    lines = stderr.splitlines()
+    assert len(lines) == 1, stderr
+    assert lines[0].startswith("grokinterp: ")
+    assert "Traceback" not in stderr
+    assert len(lines[0]) > 25
+    return lines[0]
+
+
+def test_the_table_is_of_some_size_and_without_repetition():
+    commands = [row["command"] for row in TABLE]
+    assert len(commands) == len(set(commands)) >= 100
+    assert all(row["says"] for row in TABLE)
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row["command"])
+def test_bad_input_is_one_sentence_and_changes_nothing(row, folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    before = state(folder)
+    assert run_command(shlex.split(row["command"])) == 2
+    captured = capsys.readouterr()
+    sentence = the_sentence(captured.err)
+    assert captured.out == ""
+    for part in row["says"]:
+        assert part in sentence
+    assert state(folder) == before
+
+
+@pytest.mark.parametrize("command", ["train qick", "train ci --task.p 1", "analyze empty", "analyze run --only zzz"])
+def test_it_is_the_same_in_a_process_of_its_own(command, folder):
+    before = state(folder)
+    arguments = [sys.executable, "-m", "grokinterp.cli", *shlex.split(command)]
+    done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    the_sentence(done.stderr)
+    assert state(folder) == before
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped"])
+def test_a_damaged_checkpoint_is_named_and_costs_only_its_own_rows(damage, folder, tmp_path, capsys):
+    run = shutil.copytree(folder / "run", tmp_path / "run")
+    steps = gi.open(run).steps
+    path = gi.open(run).rundir.checkpoint_path(steps[2])
+    content = path.read_bytes()
+    path.write_bytes(content[:-9] if damage == "truncated" else content[:-9] + b"\x7f" + content[-8:])
+    before = state(run)
+    out = tmp_path / "out"
+    assert run_command(["analyze", str(run), "--only", "weight_norm", "--out", str(out)]) == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if "step_" in line]
+    assert len(errors) == 1
+    assert path.name in errors[0]
+    assert "restore it from a copy or delete it" in errors[0]
+    assert state(run) == before
+    assert sorted(set(gi.open(run, out=out).table("weight_norm")["step"])) == [s for s in steps if s != steps[2]]
+
+
+def failing(number: int):
+    def fail(*_args, **keywords):
+        raise OSError(number, "injected", str(keywords.get("dir", "somewhere")))
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [(errno.EROFS, "choose another place with --out"), (errno.EACCES, "--out"), (errno.ENOSPC, "free some space")],
+)
+@pytest.mark.parametrize("command", ["train --config unfinished.toml --out unfinished --resume", "analyze run"])
+def test_a_disk_that_takes_nothing_is_one_sentence(command, number, says, folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    before = state(folder)
+    monkeypatch.setattr(files.tempfile, "mkstemp", failing(number))
+    assert run_command(shlex.split(command)) == 2
+    assert says in the_sentence(capsys.readouterr().err)
+    assert state(folder) == before
+
+
+def test_a_disk_that_fills_up_while_training_loses_nothing_but_time(tmp_path, monkeypatch, capsys):
+    (tmp_path / "c.toml").write_text(CONFIG.to_toml())
+    command = ["train", "--config", str(tmp_path / "c.toml"), "--out", str(tmp_path / "run")]
+    append = MetricsLog.append
+
+    def full(log, row):
+        if row["step"] >= 10:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        append(log, row)
+
+    monkeypatch.setattr(MetricsLog, "append", full)
+    assert run_command(command) == 2
+    sentence = the_sentence(capsys.readouterr().err)
+    assert "the disk is full" in sentence
+    assert "--resume" in sentence
+    monkeypatch.undo()
+    assert run_command([*command, "--resume"]) == 0
+    fresh = gi.train(CONFIG, tmp_path / "fresh", show_progress=False)
+    for name in ("metrics.jsonl", "checksums.json"):
+        assert (tmp_path / "run" / name).read_bytes() == (fresh.path / name).read_bytes()
+
+
+def test_a_write_that_the_kernel_cuts_short_is_one_sentence_and_no_half_file(tmp_path):
+    """A limit on the size of files, as real as a full disk: checkpoints of 3 MB do not fit."""
+    limited = f'ulimit -f 200; exec "{sys.executable}" -m grokinterp.cli train ci --model.d-model 256 --out run'
+    done = subprocess.run(["sh", "-c", limited], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "too large" in the_sentence(done.stderr)
+    assert not list((tmp_path / "run").rglob("*.tmp"))
+    assert gi.open(tmp_path / "run").steps == []

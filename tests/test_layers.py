@@ -1,0 +1,228 @@
+"""Who may import whom, and how large a file or a function may be; read from the source with ast."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import grokinterp
+
+PACKAGE = Path(grokinterp.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# From low to high; a unit imports what stands in its row, and nothing else of the package.
+# Imports for type checkers count too, except where TYPING_ONLY allows them.
+MAY_IMPORT = {
+    "errors": set(),
+    "config": {"errors"},
+    "presets": {"config"},
+    "device": {"errors"},
+    "progress": set(),
+    "seeding": set(),
+    "phases": set(),
+    "harmonics": set(),
+    "tasks": {"config", "harmonics"},
+    "models": {"config", "errors", "seeding", "tasks"},
+    "runs": {"config", "errors", "harmonics", "models", "tasks"},
+    "landscape": {"models", "seeding"},
+    "measures.measure": set(),
+    "tables": {"errors", "measures.measure", "phases", "runs"},
+    "run": {"config", "errors", "models", "phases", "runs", "snapshots", "tables"},
+    "snapshots": {"config", "errors", "harmonics", "models", "tasks"},
+    "training": {"config", "device", "errors", "models", "progress", "run", "runs", "seeding", "tasks"},
+    "plotting": {"phases", "runs"},
+    "measures": {
+        "errors",
+        "harmonics",
+        "landscape",
+        "measures.measure",
+        "phases",
+        "plotting",
+        "seeding",
+        "snapshots",
+        "tables",
+        "training.losses",
+    },
+    "measures.registry": {"errors", "measures", "measures.measure"},
+    "summary": {"errors", "phases", "run"},
+    "figures": {"errors", "measures.measure", "measures.registry", "plotting", "progress", "run", "runs", "tables"},
+    "analysis": {
+        "device",
+        "errors",
+        "harmonics",
+        "measures.measure",
+        "measures.registry",
+        "phases",
+        "progress",
+        "run",
+        "runs",
+        "summary",
+        "tables",
+    },
+    "reports": {"figures", "measures.registry", "run", "runs", "summary"},
+    "show": {"errors", "measures.registry", "phases", "reports", "run", "runs", "summary"},
+    "cli": {
+        "__init__",
+        "analysis",
+        "config",
+        "errors",
+        "figures",
+        "measures.registry",
+        "presets",
+        "reports",
+        "run",
+        "show",
+        "training",
+    },
+}
+TYPING_ONLY = {  # names in annotations; nothing is loaded
+    "measures.measure": {"tables"},
+    "run": {"harmonics", "tasks"},
+    "measures": {"run"},
+}
+LARGE_FILES = {  # with the reason, and a limit of their own
+    "config.py": (400, "one table of fields and its error sentences; splitting would part fields from their checks"),
+    "cli.py": (345, "one thin function a command, with its help"),
+    "analysis.py": (360, "what to compute again is one state machine; to be split into planning and running"),
+}
+MAX_LINES, MAX_FUNCTION = 300, 60
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def unit_of(module: str) -> str:
+    """The row of the table that a module belongs to."""
+    return module if module in MAY_IMPORT else module.split(".")[0]
+
+
+def is_module(name: str) -> bool:
+    return (PACKAGE / f"{name.replace('.', '/')}.py").exists() or (PACKAGE / name.replace(".", "/")).is_dir()
+
+
+def imports_of(path: Path, *, typing: bool) -> set[str]:
+    """Full names of what a file imports, inside functions too; either for type checkers only or really."""
+    tree, found = ast.parse(path.read_text()), set()
+    guarded = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)]
+    for_types = {id(inner) for node in guarded for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if (id(node) in for_types) != typing:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} imports relatively"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def of_package(imports: set[str]) -> set[str]:
+    """Modules of this package among the imports, without the names taken from them."""
+    modules = set()
+    for name in imports:
+        if name.split(".")[0] != "grokinterp":
+            continue
+        inside = name.removeprefix("grokinterp").strip(".")
+        while inside and not is_module(inside):
+            inside = inside.rpartition(".")[0]
+        modules.add(inside or "__init__")
+    return modules
+
+
+def allowed(importer: str, imported: str, rows: dict[str, set[str]]) -> bool:
+    unit = unit_of(importer)
+    row = rows.get(unit, set())
+    return imported in row or unit_of(imported) in row
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_what_the_table_allows(path):
+    module = module_of(path)
+    if module == "__init__":
+        assert not of_package(imports_of(path, typing=False)), "everything public is loaded lazily"
+        return
+    unit = unit_of(module)
+    assert unit in MAY_IMPORT, f"{module} is in no row of the table"
+    within = unit in ("harmonics", "tasks", "models", "runs", "landscape", "training")
+    for typing, rows in (
+        (False, MAY_IMPORT),
+        (True, {u: MAY_IMPORT[u] | TYPING_ONLY.get(u, set()) for u in MAY_IMPORT}),
+    ):
+        for imported in sorted(of_package(imports_of(path, typing=typing))):
+            same = within and unit_of(imported) == unit
+            assert same or allowed(module, imported, rows), f"{module} must not import {imported}"
+
+
+def test_the_table_has_no_circle_and_no_row_that_is_gone():
+    assert all(is_module(unit) for unit in MAY_IMPORT)
+    done: set[str] = {"__init__"}
+    units = {u: {unit_of(i) if i not in MAY_IMPORT else i for i in row} - {u} for u, row in MAY_IMPORT.items()}
+    while len(done) <= len(units):
+        ready = {u for u, row in units.items() if row <= done} - done
+        assert ready, f"a circle among {sorted(set(units) - done)}"
+        done |= ready
+
+
+def test_the_table_allows_nothing_that_nobody_uses():
+    used: dict[str, set[str]] = {unit: set() for unit in MAY_IMPORT}
+    for path in FILES:
+        if module_of(path) != "__init__":
+            both = imports_of(path, typing=False) | imports_of(path, typing=True)
+            used[unit_of(module_of(path))] |= of_package(both)
+    for unit, row in MAY_IMPORT.items():
+        unused = {i for i in row if not any(i in (m, unit_of(m)) for m in used[unit])}
+        assert unused <= {"errors", "phases", "seeding"}, f"{unit} never imports {unused}; take it out of the table"
+
+
+def test_a_measure_never_imports_another_measure():
+    for path in (PACKAGE / "measures").glob("*.py"):
+        if path.stem not in ("__init__", "measure", "registry"):
+            found = of_package(imports_of(path, typing=False) | imports_of(path, typing=True))
+            assert {m for m in found if m.startswith("measures")} <= {"measures.measure"}, path.name
+
+
+def test_only_models_transformer_imports_transformer_lens():
+    importers = {
+        module_of(path)
+        for path in FILES
+        for name in imports_of(path, typing=False) | imports_of(path, typing=True)
+        if name.split(".")[0] == "transformer_lens"
+    }
+    assert importers == {"models.transformer"}
+
+
+def test_the_package_never_imports_tests_analyses_or_notebooks():
+    for path in FILES:
+        roots = {n.split(".")[0] for n in imports_of(path, typing=False) | imports_of(path, typing=True)}
+        assert not roots & {"tests", "conftest", "oracles", "analyses", "notebooks", "pytest", "hypothesis"}, path.name
+
+
+def test_what_redraws_figures_needs_no_torch_at_import():
+    for name in ("figures", "plotting", "tables", "phases", "run", "reports", "summary", "show", "cli", "config"):
+        tree = ast.parse((PACKAGE / f"{name}.py").read_text())
+        top = {a.name for node in tree.body if isinstance(node, ast.Import) for a in node.names}
+        top |= {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
+        assert not {n for n in top if n.split(".")[0] in ("torch", "transformer_lens", "safetensors")}, name
+
+
+def test_no_file_is_called_after_nothing():
+    names = {path.stem for path in FILES}
+    assert not names & {"utils", "util", "helpers", "helper", "common", "misc", "shared"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_files_and_functions_stay_short(path):
+    text = path.read_text()
+    limit, _ = LARGE_FILES.get(str(path.relative_to(PACKAGE)), (MAX_LINES, ""))
+    assert len(text.splitlines()) <= limit
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno < MAX_FUNCTION, node.name
+
+
+def test_the_list_of_large_files_is_no_longer_than_needed():
+    for name, (limit, reason) in LARGE_FILES.items():
+        assert MAX_LINES < len((PACKAGE / name).read_text().splitlines()) <= limit, f"{name} needs no exception"
+        assert len(reason) > 20
