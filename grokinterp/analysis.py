@@ -5,13 +5,9 @@ stays in memory. A table's JSON says from which checkpoint bytes, code, paramete
 its rows came; rows whose sources are unchanged are kept, the others computed again.
 """
 
-import hashlib
-import inspect
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,13 +15,13 @@ from threadpoolctl import threadpool_limits
 
 from grokinterp.device import resolve_device
 from grokinterp.errors import GrokinterpError, NotApplicableError
-from grokinterp.harmonics.keys import KeyFrequencies
 from grokinterp.measures.measure import Measure, Part
 from grokinterp.measures.registry import select
 from grokinterp.phases import Phases
 from grokinterp.progress import progress_bar
 from grokinterp.run import Run
-from grokinterp.runs.files import locked, read_json, sha256, write_json
+from grokinterp.runs.files import locked, write_json
+from grokinterp.sources import Sources, checkpoint_digests
 from grokinterp.summary import summarize
 from grokinterp.tables import Row, check_rows, read_rows, write_table
 
@@ -121,8 +117,9 @@ class _Analysis:
     def __init__(self, run: Run, chosen: Mapping[str, Measure], settings: Mapping[str, dict], device: str) -> None:
         self.run, self.chosen, self.settings, self.device = run, chosen, settings, device
         self.outcome = Outcome()
-        self.digests = _digests(run)
-        self.keys: KeyFrequencies | None = run.key_frequencies
+        self.digests = checkpoint_digests(run.rundir)
+        self.keys = run.key_frequencies
+        self.sources = Sources(run.rundir, settings, self.keys)
         self.snapshot_work: list[_Work] = []
         self.run_work: list[_Work] = []
         self.selected: list[int] = []
@@ -133,12 +130,11 @@ class _Analysis:
         self.selected = list(selected)
         subsets = _subsets(self.run.phases, self.selected)
         for name, measure in self.chosen.items():
-            info = {} if force else self._info(measure)
-            valid = self._still_valid(measure, info)
+            known = {} if force else self.sources.checkpoints(measure)
             for part_name, part in measure.parts.items():
                 wanted = set(subsets["all" if full else part.steps])
-                old = info.get("checkpoints", {}).get(part_name, {}) if valid else {}
-                self._plan_part(_Work(measure, part_name, part, self.settings[name], {}, wanted), old)
+                work = _Work(measure, part_name, part, self.settings[name], {}, wanted)
+                self._plan_part(work, known.get(part_name, {}))
             self.outcome.computed[name] = 0
 
     def _plan_part(self, work: _Work, old: Mapping[str, str]) -> None:
@@ -204,7 +200,7 @@ class _Analysis:
                 write_table(self.run.rundir, work.measure.name, work.name, columns, rows)
                 self.outcome.computed[work.measure.name] += len(self.selected)
                 done = {str(step): self.digests[step] for step in self.selected}
-                self._write_info(work.measure, {work.name: done})
+                self.sources.write(work.measure, {work.name: done})
 
     def _readable(self) -> list[int]:
         """The selected checkpoints that can be read; those not read in this call yet are tried."""
@@ -224,7 +220,7 @@ class _Analysis:
             yield
         except NotApplicableError as error:
             self.outcome.skipped[measure.name] = str(error)
-            self._write_info(measure, {}, skipped=str(error))
+            self.sources.write(measure, {}, skipped=str(error))
         except (OSError, MemoryError):
             raise
         except Exception as error:
@@ -239,50 +235,8 @@ class _Analysis:
             rows = [row for step in sorted(work.rows) for row in work.rows[step]]
             write_table(self.run.rundir, name, work.name, work.part.all_columns, rows)
             done = {str(step): self.digests[step] for step in sorted(work.rows)}
-            self._write_info(work.measure, {work.name: done})
+            self.sources.write(work.measure, {work.name: done})
             work.dirty = False
-
-    # What a table came from ------------------------------------------------------------------
-
-    def _info(self, measure: Measure) -> dict[str, Any]:
-        path = self.run.rundir.table_info_path(measure.name)
-        try:
-            info = read_json(path)
-        except GrokinterpError:
-            return {}
-        return info if isinstance(info, dict) else {}
-
-    def _sources(self, measure: Measure) -> dict[str, Any]:
-        keys = None
-        if measure.uses_keys and self.keys is not None:
-            keys = {
-                "frequencies": list(self.keys.ks),
-                "rule": self.keys.rule,
-                "threshold": self.keys.threshold,
-            }
-        return {"code": _code_digest(measure), "params": self.settings[measure.name], "keys": keys}
-
-    def _still_valid(self, measure: Measure, info: Mapping[str, Any]) -> bool:
-        return all(info.get(name) == value for name, value in self._sources(measure).items())
-
-    def _write_info(
-        self, measure: Measure, checkpoints: Mapping[str, dict[str, str]], skipped: str | None = None
-    ) -> None:
-        old = self._info(measure)
-        before = old.get("checkpoints", {}) if self._still_valid(measure, old) else {}
-        info = {
-            "measure": measure.name,
-            "summary": measure.summary,
-            "reference": measure.reference,
-            "skipped": skipped,
-            **self._sources(measure),
-            "columns": {
-                part_name: {c: vars(column) for c, column in part.all_columns.items()}
-                for part_name, part in measure.parts.items()
-            },
-            "checkpoints": {**before, **checkpoints},
-        }
-        write_json(self.run.rundir.table_info_path(measure.name), info)
 
 
 def _chosen(measures: Iterable[str | Measure] | None) -> dict[str, Measure]:
@@ -305,7 +259,7 @@ def _settings(chosen: Mapping[str, Measure], params: Mapping[str, Mapping[str, A
 
 
 def _subsets(phases: Phases, steps: Sequence[int]) -> dict[str, list[int]]:
-    """The default subsets: events, and landmarks (events and evenly many between them in log-step)."""
+    """The default subsets: events, and landmarks (the events and N_LANDMARKS evenly spaced ones)."""
     events = sorted(set(phases.landmarks(steps).values()))
     positions = np.linspace(0, len(steps) - 1, min(N_LANDMARKS, len(steps))).round().astype(int)
     spread = {steps[i] for i in positions}
@@ -315,32 +269,6 @@ def _subsets(phases: Phases, steps: Sequence[int]) -> dict[str, list[int]]:
         "landmarks": sorted(spread | set(events)),
         "last": list(steps[-1:]),
     }
-
-
-def _digests(run: Run) -> dict[int, str]:
-    """What identifies the bytes of each checkpoint."""
-    known = run.rundir.read_checksums()
-    paths = {step: run.rundir.checkpoint_path(step) for step in run.steps}
-    return {step: (known.get(path.name) or sha256(path))[:16] for step, path in paths.items()}
-
-
-def _code_digest(measure: Measure) -> str:
-    """Changes whenever the measure's own file does, or what all measures are computed with."""
-    module = inspect.getmodule(next(iter(measure.parts.values())).compute)
-    try:
-        source = inspect.getsource(module) if module is not None else measure.name
-    except (OSError, TypeError):
-        source = measure.name
-    return hashlib.sha256((_shared_code() + source).encode()).hexdigest()[:16]
-
-
-@cache
-def _shared_code() -> str:
-    """The source of the rooms that measures take their numbers from."""
-    package = Path(__file__).parent
-    rooms = [package / "snapshots.py", *(package / room for room in ("harmonics", "landscape", "models"))]
-    files = [file for room in rooms for file in (sorted(room.glob("*.py")) if room.is_dir() else [room])]
-    return "".join(file.read_text(encoding="utf-8") for file in files)
 
 
 @contextmanager

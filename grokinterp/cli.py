@@ -1,7 +1,5 @@
 """The command line: one thin function a command, heavy imports inside them."""
 
-import errno
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,12 +7,13 @@ from typing import Annotated, Any, Optional
 
 import cyclopts
 from cyclopts import App, Parameter
-from pydantic import BaseModel, Field, ValidationError, create_model
+from pydantic import BaseModel, Field, create_model
 from rich.console import Console
 
 import grokinterp
-from grokinterp.config import ModelConfig, OptimizerConfig, RunConfig, TaskConfig, TrainConfig, explain
+from grokinterp.config import ModelConfig, OptimizerConfig, RunConfig, TaskConfig, TrainConfig
 from grokinterp.errors import GrokinterpError
+from grokinterp.exits import exit_status, say
 
 app = App(
     name="grokinterp",
@@ -64,11 +63,11 @@ def demo(
     from grokinterp.training.start import train as train_config
 
     check_formats(_formats(format))
-    _say("training: 1-layer transformer, x+y mod 113, 30 % of the pairs")
+    say("training: 1-layer transformer, x+y mod 113, 30 % of the pairs")
     run = train_config(presets.quick(), out)
-    _say("analyzing")
+    say("analyzing")
     status = _analyze_one(run.path, None)
-    _say("drawing figures")
+    say("drawing figures")
     _draw(run.path, None, None, _formats(format))
     print_summary(run, Console())
     return status
@@ -95,7 +94,7 @@ def train(
     preset
         quick, nanda2023 or ci.
     """
-    from grokinterp.config import load_toml, override
+    from grokinterp.overrides import load_toml, override
     from grokinterp.training.start import train as train_config
 
     sections = {"task": task, "model": model, "optimizer": optimizer, "train": train}
@@ -110,8 +109,8 @@ def train(
     target = out if out is not None else Path("runs") / settings.name
     run = train_config(settings, target, resume=resume)
     phases = run.phases
-    _say(f"memorised at step {phases.memorization_step}, generalised at step {phases.generalization_step}")
-    _say(f"{len(run.steps)} checkpoints in {run.rundir.ckpts}; next: grokinterp analyze {target}")
+    say(f"memorised at step {phases.memorization_step}, generalised at step {phases.generalization_step}")
+    say(f"{len(run.steps)} checkpoints in {run.rundir.ckpts}; next: grokinterp analyze {target}")
     return 0
 
 
@@ -151,7 +150,7 @@ def analyze(
     worst = 0
     for one in found:
         if len(found) > 1:
-            _say(f"analyzing {one}")
+            say(f"analyzing {one}")
         target = out / one.name if out is not None and len(found) > 1 else out
         worst = max(worst, _analyze_one(one, measures, every=every, full=full, force=force, out=target, device=device))
     return worst
@@ -229,34 +228,11 @@ def main() -> None:
 
 def run_command(tokens: list[str] | None) -> int:
     """Run one command and return its exit status: 0, 1 a measure failed, 2 bad input, 130 stopped."""
-    from grokinterp.training.stop import Interrupted
-
-    try:
-        return int(app(tokens, exit_on_error=False, print_error=False, result_action="return_value") or 0)
-    except cyclopts.ValidationError as error:
-        return _refuse(_validation_sentence(error))
-    except cyclopts.CycloptsError as error:
-        sentence = " ".join(str(error).split())
-        return _refuse(sentence if "Did you mean" in sentence else f"{sentence} See `grokinterp --help`.")
-    except GrokinterpError as error:
-        return _refuse(str(error))
-    except Interrupted as stop:
-        _say(f"stopped at step {stop.step}; the same command with --resume goes on from there")
-        return 130
-    except KeyboardInterrupt:
-        _say("stopped; run the same command again to go on")
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except MemoryError:
-        return _refuse("there is not enough memory for this; try a smaller p, or --every")
-    except OSError as error:
-        return _refuse(_os_sentence(error))
+    return exit_status(lambda: app(tokens, exit_on_error=False, print_error=False, result_action="return_value"))
 
 
 def _preset(name: str | None, config: Path | None) -> RunConfig:
-    from grokinterp.config import suggest
+    from grokinterp.explain import suggest
     from grokinterp.presets import PRESETS
 
     if name is None:
@@ -275,13 +251,13 @@ def _analyze_one(path: Path, measures: list[Any] | None, *, out: Path | None = N
 
     outcome = analyze_run(open_run(path, out=out), measures, **options)
     computed, kept = sum(outcome.computed.values()), sum(outcome.reused.values())
-    _say(f"{computed} new table entries, {kept} kept, in {(out or path) / 'measures'}")
+    say(f"{computed} new table entries, {kept} kept, in {(out or path) / 'measures'}")
     for name, why in outcome.skipped.items():
-        _say(f"skipped {name}: {why}")
+        say(f"skipped {name}: {why}")
     for sentence in outcome.damaged:
-        _say(sentence)
+        say(sentence)
     for name, why in outcome.failed.items():
-        _say(f"failed {name}: {why}")
+        say(f"failed {name}: {why}")
     if outcome.damaged:
         return 2
     return 1 if outcome.failed else 0
@@ -308,35 +284,6 @@ def _names(only: str | None) -> list[str] | None:
 
 def _formats(text: str) -> list[str]:
     return [form.strip() for form in text.split(",")]
-
-
-def _say(sentence: str) -> None:
-    Console(stderr=True).print(sentence, soft_wrap=True, highlight=False, markup=False)
-
-
-def _refuse(sentence: str) -> int:
-    _say(f"grokinterp: {sentence}")
-    return 2
-
-
-def _validation_sentence(error: cyclopts.ValidationError) -> str:
-    cause = error.__cause__
-    where = error.argument.name if error.argument is not None else "the command line"
-    if isinstance(cause, ValidationError):
-        return f"{where}: {explain(cause, RunConfig)}"
-    return f"{where}: {' '.join(str(error).split())}"
-
-
-def _os_sentence(error: OSError) -> str:
-    place = f" at {error.filename}" if error.filename else ""
-    match error.errno:
-        case errno.ENOSPC | errno.EDQUOT:
-            return f"the disk is full{place}; free some space, then run the same command again (train: --resume)"
-        case errno.EROFS | errno.EACCES | errno.EPERM:
-            return f"cannot write{place} (read-only); choose another place with --out"
-        case errno.ENOTDIR | errno.EEXIST:
-            return f"cannot make a folder{place}: a file is in the way; choose another --out"
-    return f"{error.strerror or error}{place}"
 
 
 if __name__ == "__main__":

@@ -5,18 +5,16 @@ together with the others, so that nothing downstream has to. Field descriptions 
 line's help text.
 """
 
-import difflib
 import json
 import math
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from grokinterp.errors import GrokinterpError
+from grokinterp.explain import explain, suggest
 
 SCHEMA_VERSION = 1
 
@@ -38,6 +36,14 @@ class Section(BaseModel):
     """A frozen group of fields that refuses unknown names and non-finite numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """pydantic would read true as 1."""
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise ValueError(f"is not a value for {info.field_name}, which is no switch")
+        return value
 
 
 class TaskConfig(Section):
@@ -288,95 +294,3 @@ class RunConfig(Section):
 def train_size(frac_train: float, n_pairs: int) -> int:
     """floor(frac_train * n_pairs), as the published code bases count (3,830 of 12,769 at 0.3)."""
     return math.floor(frac_train * n_pairs + 1e-9)
-
-
-def load_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file of config sections as a nested mapping, not yet validated."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise GrokinterpError(f"there is no config file {path}; check the path") from None
-    except IsADirectoryError:
-        raise GrokinterpError(f"{path} is a folder; --config takes a TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise GrokinterpError(f"{path} is not valid TOML ({error}); fix that line") from None
-
-
-def override(config: RunConfig, *changes: Mapping[str, Any], source: str = "the config") -> RunConfig:
-    """`config` with nested mappings laid over it in order, validated again as a whole.
-
-    Fields that were filled in from others (d_head, d_mlp, checkpoint_every, p) are filled in anew
-    unless the preset or a change set them, so that a wider model also gets a wider MLP.
-    """
-    data = _explicit(config)
-    for change in changes:
-        data = _merge(_without_other_operands(data, change), change)
-    return type(config).from_mapping(data, source=source)
-
-
-def _explicit(config: RunConfig) -> dict[str, Any]:
-    """The config's fields less those that the before-validators would derive from the others."""
-    data = config.model_dump()
-    model, train, task = data["model"], data["train"], data["task"]
-    if model["d_head"] * model["n_heads"] == model["d_model"]:
-        del model["d_head"]
-    if model["d_mlp"] == 4 * model["d_model"]:
-        del model["d_mlp"]
-    if train["checkpoint_every"] == max(1, train["steps"] // 40):
-        del train["checkpoint_every"]
-    if task["p"] == DEFAULT_P:
-        del task["p"]
-    return data
-
-
-def _without_other_operands(data: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """`data` less the modulus if the change asks for a group, less the group if for a modular operation."""
-    operation = task.get("operation") if isinstance(task := change.get("task"), Mapping) else None
-    if not isinstance(operation, str):
-        return data
-    other = "p" if OPERATION_ALIASES.get(operation, operation) == GROUP_OPERATION else "group"
-    return {**data, "task": {name: value for name, value in data["task"].items() if name != other}}
-
-
-def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for name, value in change.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(name), Mapping):
-            merged[name] = _merge(merged[name], value)
-        else:
-            merged[name] = value
-    return merged
-
-
-def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """A pydantic error as one sentence for each field: name, value, what is wrong, nearest name."""
-    return "; ".join(_explain_one(dict(item), model) for item in error.errors())
-
-
-def _explain_one(item: dict[str, Any], model: type[BaseModel]) -> str:
-    path = [str(part) for part in item["loc"]]
-    name = ".".join(path)
-    if item["type"] == "extra_forbidden":
-        return f"{name} is not a field; {suggest(path[-1], field_names(model, path[:-1]))}"
-    message = item["msg"].removeprefix("Value error, ")
-    if item["type"] == "value_error" and not message.startswith("is not"):
-        return message
-    text = message[0].lower() + message[1:] if message else message
-    return f"{name} = {item.get('input')!r}: {text}"
-
-
-def field_names(model: type[BaseModel], path: list[str]) -> list[str]:
-    """Names of the fields of the section that `path` leads to."""
-    for part in path:
-        field = model.model_fields.get(part)
-        if field is None or not isinstance(field.annotation, type):
-            return []
-        model = field.annotation
-    return list(model.model_fields)
-
-
-def suggest(word: str, names: Any) -> str:
-    """The nearest name as a question, or all the choices where none is near."""
-    names = list(names)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else f"choose from {', '.join(names)}"

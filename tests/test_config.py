@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import grokinterp as gi
-from grokinterp.config import DEFAULT_P, load_toml, override, suggest, train_size
+from grokinterp.config import DEFAULT_P, train_size
 from grokinterp.errors import GrokinterpError
+from grokinterp.explain import suggest
+from grokinterp.overrides import load_toml, override
 from grokinterp.presets import PRESETS
 
 TASKS = st.one_of(

@@ -8,7 +8,7 @@ import torch
 
 import grokinterp as gi
 from analyses.engine_agreement.figures import draw
-from grokinterp.config import override
+from grokinterp.overrides import override
 
 OUT = Path("artifacts/engine_agreement")
 STEPS = 200

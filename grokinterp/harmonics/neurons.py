@@ -45,8 +45,7 @@ def block_energies(
         own = slice(2 * k - 1, min(2 * k + 1, n))  # the rows cos k and sin k; cos alone at Nyquist
         alone = spectrum[own, 0].square().sum(0) + spectrum[0, own].square().sum(0)
         blocks.append(alone + spectrum[own, own].square().sum((0, 1)))
-    total = torch.linalg.vector_norm(spectrum, dim=(0, 1)).square()
-    return torch.stack(blocks), total - spectrum[0, 0].square()
+    return torch.stack(blocks), spectrum.square().sum(0).sum(0) - spectrum[0, 0].square()
 
 
 def neuron_spectrum(acts: Float[Tensor, "n n m"]) -> NeuronSpectrum:

@@ -1,0 +1,86 @@
+"""What each table came from, and so which of its rows still hold.
+
+measures/<name>.json records, beside the columns' meanings: the digest of the measure's code and of the
+code it computes with, its parameters, the key frequencies, and for each part the digest of every
+checkpoint that its rows are of.
+"""
+
+import hashlib
+import inspect
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from grokinterp.errors import GrokinterpError
+from grokinterp.harmonics.keys import KeyFrequencies
+from grokinterp.measures.measure import Measure
+from grokinterp.runs.files import read_json, sha256, write_json
+from grokinterp.runs.rundir import RunDir
+
+Checkpoints = Mapping[str, Mapping[str, str]]
+"""Part -> step (as JSON has it, a string) -> digest."""
+
+
+class Sources:
+    """The sources of one run's tables under given parameters and key frequencies."""
+
+    def __init__(self, rundir: RunDir, settings: Mapping[str, Mapping[str, Any]], keys: KeyFrequencies | None) -> None:
+        self._rundir, self._settings, self._keys = rundir, settings, keys
+
+    def checkpoints(self, measure: Measure) -> Checkpoints:
+        """From which checkpoints the rows on disk are; empty if anything else they came from changed."""
+        try:
+            info = read_json(self._rundir.table_info_path(measure.name))
+        except GrokinterpError:
+            return {}
+        if not isinstance(info, dict) or any(info.get(k) != v for k, v in self._now(measure).items()):
+            return {}
+        return info.get("checkpoints", {})
+
+    def write(self, measure: Measure, checkpoints: Checkpoints, skipped: str | None = None) -> None:
+        """Record the sources of some parts; those of the others stay."""
+        info = {
+            "measure": measure.name,
+            "summary": measure.summary,
+            "reference": measure.reference,
+            "skipped": skipped,
+            **self._now(measure),
+            "columns": {
+                part_name: {c: vars(column) for c, column in part.all_columns.items()}
+                for part_name, part in measure.parts.items()
+            },
+            "checkpoints": {**self.checkpoints(measure), **checkpoints},
+        }
+        write_json(self._rundir.table_info_path(measure.name), info)
+
+    def _now(self, measure: Measure) -> dict[str, Any]:
+        keys = None
+        if measure.uses_keys and self._keys is not None:
+            ks = list(self._keys.ks)
+            keys = {"frequencies": ks, "rule": self._keys.rule, "threshold": self._keys.threshold}
+        return {"code": code_digest(measure), "params": self._settings[measure.name], "keys": keys}
+
+
+def checkpoint_digests(rundir: RunDir) -> dict[int, str]:
+    """What identifies the bytes of each checkpoint, read from the bytes."""
+    return {step: sha256(rundir.checkpoint_path(step))[:16] for step in rundir.steps()}
+
+
+def code_digest(measure: Measure) -> str:
+    """Changes whenever the measure's own file does, or what all measures are computed with."""
+    module = inspect.getmodule(next(iter(measure.parts.values())).compute)
+    try:
+        source = inspect.getsource(module) if module is not None else measure.name
+    except (OSError, TypeError):
+        source = measure.name
+    return hashlib.sha256((_shared_code() + source).encode()).hexdigest()[:16]
+
+
+@cache
+def _shared_code() -> str:
+    """The source of the rooms that measures take their numbers from."""
+    package = Path(__file__).parent
+    rooms = [package / "snapshots.py", *(package / room for room in ("harmonics", "landscape", "models"))]
+    files = [file for room in rooms for file in (sorted(room.glob("*.py")) if room.is_dir() else [room])]
+    return "".join(file.read_text(encoding="utf-8") for file in files)
