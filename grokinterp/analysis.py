@@ -80,7 +80,7 @@ def analyze(
     Args:
         run: From `open_run`; its `out` says where tables go.
         measures: Names or Measure objects; None for all of the package.
-        every: Take each `every`-th checkpoint.
+        every: Take each `every`-th checkpoint, and the last.
         full: Also run the costly measures on every checkpoint, not on their stated subset.
         force: Compute again what is there.
         params: Overrides of measures' parameters, by measure.
@@ -91,7 +91,7 @@ def analyze(
         GrokinterpError: no checkpoints, unknown measures or parameters, or a folder that cannot be
             written.
     """
-    chosen = _chosen(measures)
+    chosen = select(measures)
     settings = _settings(chosen, params or {})
     if every < 1:
         raise GrokinterpError(f"every = {every} must be at least 1")
@@ -102,7 +102,7 @@ def analyze(
     one_blas_thread = threadpool_limits(limits=1, user_api="blas")
     with _writable(), one_blas_thread, locked(run.rundir.analysis_lock_path, f"{run.rundir.measures}"):
         analysis = _Analysis(run, chosen, settings, str(resolve_device(device)))
-        analysis.plan(run.steps[::every], full=full, force=force)
+        analysis.plan(sorted({*run.steps[::every], run.steps[-1]}), full=full, force=force)
         analysis.over_checkpoints(show_progress)
         analysis.over_run()
         phases = run.phases
@@ -193,14 +193,16 @@ class _Analysis:
     def over_run(self) -> None:
         """The parts that need the whole series."""
         for work in self.run_work:
+            rows, columns = None, work.part.all_columns
             with self._failures_of(work.measure):
                 rows = work.part.compute(self.run, steps=self._readable(), params=work.params)
-                check_rows(rows, work.part.all_columns)
-                columns = work.part.all_columns
-                write_table(self.run.rundir, work.measure.name, work.name, columns, rows)
-                self.outcome.computed[work.measure.name] += len(self.selected)
-                done = {str(step): self.digests[step] for step in self.selected}
-                self.sources.write(work.measure, {work.name: done})
+                check_rows(rows, columns)
+            if rows is None or work.measure.name in self.outcome.failed:
+                continue
+            write_table(self.run.rundir, work.measure.name, work.name, columns, rows)
+            self.outcome.computed[work.measure.name] += len(self.selected)
+            done = {str(step): self.digests[step] for step in self.selected}
+            self.sources.write(work.measure, {work.name: done})
 
     def _readable(self) -> list[int]:
         """The selected checkpoints that can be read; those not read in this call yet are tried."""
@@ -221,7 +223,7 @@ class _Analysis:
         except NotApplicableError as error:
             self.outcome.skipped[measure.name] = str(error)
             self.sources.write(measure, {}, skipped=str(error))
-        except (OSError, MemoryError):
+        except MemoryError:
             raise
         except Exception as error:
             self.outcome.failed[measure.name] = f"{type(error).__name__}: {error}"
@@ -237,14 +239,6 @@ class _Analysis:
             done = {str(step): self.digests[step] for step in sorted(work.rows)}
             self.sources.write(work.measure, {work.name: done})
             work.dirty = False
-
-
-def _chosen(measures: Iterable[str | Measure] | None) -> dict[str, Measure]:
-    if measures is None:
-        return select(None)
-    wanted = list(measures)
-    extra = [m for m in wanted if isinstance(m, Measure)]
-    return select([m.name if isinstance(m, Measure) else m for m in wanted], extra)
 
 
 def _settings(chosen: Mapping[str, Measure], params: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -1,5 +1,6 @@
 """The command line: one thin function a command, heavy imports inside them."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,10 @@ app = App(
 )
 
 Device = Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N")]
+MeasureFile = Annotated[
+    list[Path],
+    Parameter(negative=(), help="A Python file with a MEASURE of your own; alone, only it; else beside --only."),
+]
 Out = Annotated[Path | None, Parameter(help="Write here instead of into the run directory.")]
 
 
@@ -95,6 +100,7 @@ def train(
         quick, nanda2023 or ci.
     """
     from grokinterp.overrides import load_toml, override
+    from grokinterp.reports import story
     from grokinterp.training.start import train as train_config
 
     sections = {"task": task, "model": model, "optimizer": optimizer, "train": train}
@@ -108,8 +114,7 @@ def train(
         raise GrokinterpError(f"the name {settings.name!r} is no folder name; say where to write with --out")
     target = out if out is not None else Path("runs") / settings.name
     run = train_config(settings, target, resume=resume)
-    phases = run.phases
-    say(f"memorised at step {phases.memorization_step}, generalised at step {phases.generalization_step}")
+    say(story(run))
     say(f"{len(run.steps)} checkpoints in {run.rundir.ckpts}; next: grokinterp analyze {target}")
     return 0
 
@@ -126,9 +131,7 @@ def analyze(
     ] = False,
     force: Annotated[bool, Parameter(negative=(), help="Compute again what is there.")] = False,
     out: Out = None,
-    measure_file: Annotated[
-        list[Path] | None, Parameter(negative=(), help="A Python file with a MEASURE of your own.")
-    ] = None,
+    measure_file: MeasureFile | None = None,
     device: Device = "cpu",
 ) -> int:
     """Compute the tables of a run, of its ckpts/ folder, or of every run in a folder.
@@ -140,12 +143,9 @@ def analyze(
     path
         A run directory, its ckpts/ folder, or a folder of runs.
     """
-    from grokinterp.measures.registry import load_measure_file
     from grokinterp.run import find_runs
 
-    names = _names(only)
-    own = [load_measure_file(file) for file in measure_file or []]
-    measures = [*(names or []), *own] if names or own else None
+    measures = _measures(only, measure_file)
     found = find_runs(path)
     worst = 0
     for one in found:
@@ -163,6 +163,7 @@ def figures(
     *,
     format: Annotated[str, Parameter(help="png, pdf, svg, comma-separated.")] = "png",  # noqa: A002
     only: Annotated[str | None, Parameter(help="Measures, comma-separated.")] = None,
+    measure_file: MeasureFile | None = None,
     out: Out = None,
 ) -> int:
     """Redraw every figure from the tables alone.
@@ -174,9 +175,10 @@ def figures(
     """
     from grokinterp.run import find_runs
 
+    measures = _measures(only, measure_file)
     found = find_runs(path)
     for one in found:
-        _draw(one, _names(only), out / one.name if out is not None and len(found) > 1 else out, _formats(format))
+        _draw(one, measures, out / one.name if out is not None and len(found) > 1 else out, _formats(format))
     return 0
 
 
@@ -223,6 +225,9 @@ def show(path: Path, /, *, out: Out = None) -> int:
 
 def main() -> None:
     """Run the command line; bad input is one sentence and exit status 2."""
+    # Before torch is imported: its idle threads then sleep and do not spin. Alone on a machine that
+    # costs nothing to speak of; beside another busy process spinning is several times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     sys.exit(run_command(None))
 
 
@@ -251,7 +256,7 @@ def _analyze_one(path: Path, measures: list[Any] | None, *, out: Path | None = N
 
     outcome = analyze_run(open_run(path, out=out), measures, **options)
     computed, kept = sum(outcome.computed.values()), sum(outcome.reused.values())
-    say(f"{computed} new table entries, {kept} kept, in {(out or path) / 'measures'}")
+    say(f"tables in {(out or path) / 'measures'}: {computed} parts of checkpoints computed, {kept} kept")
     for name, why in outcome.skipped.items():
         say(f"skipped {name}: {why}")
     for sentence in outcome.damaged:
@@ -263,23 +268,27 @@ def _analyze_one(path: Path, measures: list[Any] | None, *, out: Path | None = N
     return 1 if outcome.failed else 0
 
 
-def _draw(path: Path, names: list[str] | None, out: Path | None, formats: list[str]) -> None:
+def _draw(path: Path, measures: list[Any] | None, out: Path | None, formats: list[str]) -> None:
     from grokinterp.figures import draw_figures
     from grokinterp.run import open_run
 
     console = Console()
-    for paths in draw_figures(open_run(path, out=out), names, formats).values():
+    for paths in draw_figures(open_run(path, out=out), measures, formats).values():
         for figure in paths:
             console.print(str(figure), soft_wrap=True, highlight=False, markup=False)
 
 
-def _names(only: str | None) -> list[str] | None:
+def _measures(only: str | None, files: list[Path] | None) -> list[Any] | None:
+    """Names and Measure objects; None for all of the package."""
+    from grokinterp.measures.registry import load_measure_file
+
+    own = [load_measure_file(file) for file in files or []]
     if only is None:
-        return None
+        return own or None
     names = [name.strip() for name in only.split(",") if name.strip()]
     if not names:
         raise GrokinterpError("--only names no measure; see `grokinterp list`, or leave it out for all")
-    return names
+    return [*names, *own]
 
 
 def _formats(text: str) -> list[str]:

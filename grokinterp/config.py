@@ -29,7 +29,8 @@ OPERATION_ALIASES = {
     "compose": "x.y",
 }
 DEFAULT_P = 113
-MAX_P = 1000
+MAX_P = 512
+"""The logits of all pairs, float64, take 8 p^3 bytes: 1 GB at 512."""
 
 
 class Section(BaseModel):

@@ -25,7 +25,7 @@ def load_tables(run: Run, measure: Measure) -> Tables:
         GrokinterpError: a table is missing or damaged.
     """
     parts = {part: read_table(run.rundir, measure.name, part) for part in measure.parts}
-    return Tables(parts, run.phases, _keys(run))
+    return Tables(parts, run.phases, saved_keys(run))
 
 
 def plot(run: Run, name: str | Measure) -> "Figure":
@@ -34,13 +34,13 @@ def plot(run: Run, name: str | Measure) -> "Figure":
     Raises:
         GrokinterpError: an unknown measure, or one whose tables were not computed.
     """
-    measure = name if isinstance(name, Measure) else select([name])[name]
+    (measure,) = select([name]).values()
     return measure.plot(load_tables(run, measure))
 
 
 def draw_figures(
     run: Run,
-    names: Iterable[str] | None = None,
+    names: Iterable[str | Measure] | None = None,
     formats: Sequence[str] = ("png",),
     *,
     show_progress: bool | None = None,
@@ -86,7 +86,8 @@ def measured(run: Run) -> list[str]:
     return [name for name, measure in builtin_measures().items() if has_tables(run, measure)]
 
 
-def _keys(run: Run) -> tuple[int, ...]:
+def saved_keys(run: Run) -> tuple[int, ...]:
+    """The key frequencies that the last analysis found; empty where there are none."""
     try:
         return tuple(read_json(run.rundir.summary_path)["key_frequencies"] or ())
     except (GrokinterpError, KeyError):

@@ -29,7 +29,7 @@ def override(config: RunConfig, *changes: Mapping[str, Any], source: str = "the 
     """
     data = _explicit(config)
     for change in changes:
-        data = _merge(_without_other_operands(data, change), change)
+        data = _merge(_without_decay(_without_other_operands(data, change), change), change)
     return type(config).from_mapping(data, source=source)
 
 
@@ -55,6 +55,14 @@ def _without_other_operands(data: dict[str, Any], change: Mapping[str, Any]) -> 
         return data
     other = "p" if OPERATION_ALIASES.get(operation, operation) == GROUP_OPERATION else "group"
     return {**data, "task": {name: value for name, value in data["task"].items() if name != other}}
+
+
+def _without_decay(data: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """`data` less AdamW's decay if the change asks for another optimizer, whose default is none."""
+    name = optimizer.get("name") if isinstance(optimizer := change.get("optimizer"), Mapping) else None
+    if name not in ("adam", "sgd"):
+        return data
+    return {**data, "optimizer": {k: v for k, v in data["optimizer"].items() if k != "weight_decay"}}
 
 
 def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""Progress bars with an ETA, on a terminal only."""
+"""Progress bars with an ETA on a terminal, a line now and then elsewhere."""
 
 import contextlib
+import time
 from collections.abc import Callable, Generator
 
 from rich.console import Console
@@ -13,6 +14,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+SECONDS_BETWEEN_LINES = 20
+"""Where standard error is no terminal."""
+
 Update = Callable[[int, str], None]
 """update(done, note)."""
 
@@ -22,7 +26,7 @@ def progress_bar(what: str, total: int, *, show: bool | None = None) -> Generato
     """A bar for `total` units of `what` on standard error.
 
     Args:
-        show: None shows it where standard error is a terminal.
+        show: None shows it where standard error is a terminal, and plain lines elsewhere; False shows nothing.
     """
     console = Console(stderr=True)
     visible = console.is_terminal if show is None else show
@@ -35,6 +39,22 @@ def progress_bar(what: str, total: int, *, show: bool | None = None) -> Generato
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=console, disable=not visible, transient=True) as bar:
+    if not visible:
+        yield _plain_lines(console, what, total, quiet=show is False)
+        return
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=total, note="")
         yield lambda done, note="": bar.update(task, completed=done, note=note)
+
+
+def _plain_lines(console: Console, what: str, total: int, *, quiet: bool) -> Update:
+    """A line now and then, for logs and pipes."""
+    last = time.monotonic()
+
+    def update(done: int, note: str = "") -> None:
+        nonlocal last
+        if not quiet and time.monotonic() - last > SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            console.print(f"{what} {done}/{total} {note}", highlight=False, markup=False, soft_wrap=True)
+
+    return update

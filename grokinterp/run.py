@@ -94,7 +94,7 @@ class Run:
         weights = self.weights(step)
         return snapshot_of_weights(self.config, self.task, weights, self.train_mask, step, device)
 
-    @cached_property
+    @property
     def key_frequencies(self) -> "KeyFrequencies | None":
         """Key frequencies of the last readable checkpoint; None where the operation has none."""
         for step in reversed(self.steps):

@@ -6,12 +6,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from grokinterp.errors import GrokinterpError
+from grokinterp.figures import saved_keys
 from grokinterp.measures.registry import builtin_measures
 from grokinterp.phases import Phases
 from grokinterp.reports import story
 from grokinterp.run import Run
-from grokinterp.runs.files import read_json
 from grokinterp.summary import landmark_table
 
 LABELS = {
@@ -22,7 +21,7 @@ LABELS = {
     "excluded_loss": "excluded loss, train pairs (nats)",
     "gini_W_L": "Gini of W_L",
     "weight_norm": "sum of squared weights",
-    "noise_loss_increase": "flatness: loss increase under 10 % noise (nats)",
+    "noise_loss_increase": "flatness: 10 % noise adds (nats)",
     "keskar_phi": "flatness: Keskar's phi",
 }
 
@@ -31,10 +30,10 @@ def print_summary(run: Run, console: Console) -> None:
     """Story, phases, key frequencies and the landmark table; parts not computed are left out."""
     phases = run.phases
     console.print(f"\n[bold]{escape(run.config.name)}[/bold]: {escape(run.config.task.operation)}", highlight=False)
-    console.print(story(run), highlight=False)
+    console.print(story(run), highlight=False, soft_wrap=True)
     if phases.phases:
         console.print(_phase_table(phases))
-    keys = _keys(run)
+    keys = saved_keys(run)
     if keys:
         text = ", ".join(map(str, keys))
         console.print(f"key frequencies (W_L rule, last checkpoint): {text}", highlight=False)
@@ -83,10 +82,3 @@ def _cell(value: float | None) -> str:
     if value is None:
         return "-"
     return str(value) if isinstance(value, int) else f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
-
-
-def _keys(run: Run) -> list[int]:
-    try:
-        return read_json(run.rundir.summary_path)["key_frequencies"] or []
-    except (GrokinterpError, KeyError):
-        return []

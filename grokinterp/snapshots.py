@@ -25,10 +25,10 @@ from grokinterp.models.weights import Weights, is_trained, weight_specs
 from grokinterp.tasks import Task, build_task
 
 CHUNK = 2048
-"""Pairs per forward: bounds memory at any modulus, and its float64 arrays stay in the cache."""
+"""Pairs per forward: its float64 arrays stay in the cache."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Snapshot:
     """A network at a step.
 
@@ -50,6 +50,9 @@ class Snapshot:
     step: int = 0
     fixed_keys: KeyFrequencies | None = None
     trained: tuple[str, ...] | None = None
+
+    def __repr__(self) -> str:
+        return f"Snapshot({self.task.name}, step {self.step}, {sum(w.numel() for w in self.weights.values())} weights)"
 
     def with_keys(self, keys: KeyFrequencies | None) -> "Snapshot":
         """The same snapshot under other fixed key frequencies."""
@@ -92,11 +95,7 @@ class Snapshot:
         left, right = np.nonzero(mask)
         device = self.weights["embed.W_E"].device
         label = self.task.table[left, right]
-        return (
-            torch.from_numpy(np.ascontiguousarray(left)).to(device),
-            torch.from_numpy(np.ascontiguousarray(right)).to(device),
-            torch.from_numpy(label).to(device),
-        )
+        return torch.tensor(left, device=device), torch.tensor(right, device=device), torch.tensor(label, device=device)
 
     def loss_under(self, changed: Weights) -> Float[Tensor, ""]:
         """Mean cross-entropy over `loss_pairs` with some weights replaced; differentiable."""
@@ -282,6 +281,8 @@ def snapshot_of_model(
 
     if isinstance(task, TaskConfig):
         task = build_task(task)
+    if not isinstance(task, Task):
+        raise GrokinterpError(f"task is a {type(task).__name__}; pass a Task or a TaskConfig")
     mask = None if split is None else np.asarray(split, dtype=bool)
     if mask is not None and mask.shape != task.table.shape:
         raise GrokinterpError(

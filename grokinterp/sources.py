@@ -7,7 +7,8 @@ checkpoint that its rows are of.
 
 import hashlib
 import inspect
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,8 @@ class Sources:
         if measure.uses_keys and self._keys is not None:
             ks = list(self._keys.ks)
             keys = {"frequencies": ks, "rule": self._keys.rule, "threshold": self._keys.threshold}
-        return {"code": code_digest(measure), "params": self._settings[measure.name], "keys": keys}
+        params = json.loads(json.dumps(self._settings[measure.name]))  # as it comes back from disk
+        return {"code": code_digest(measure), "params": params, "keys": keys}
 
 
 def checkpoint_digests(rundir: RunDir) -> dict[int, str]:
@@ -68,13 +70,22 @@ def checkpoint_digests(rundir: RunDir) -> dict[int, str]:
 
 
 def code_digest(measure: Measure) -> str:
-    """Changes whenever the measure's own file does, or what all measures are computed with."""
-    module = inspect.getmodule(next(iter(measure.parts.values())).compute)
+    """Changes whenever the file that a part is computed in does, or what all measures compute with."""
+    sources = [_source(part.compute) for part in measure.parts.values()]
+    return hashlib.sha256("".join([_shared_code(), *sources]).encode()).hexdigest()[:16]
+
+
+def _source(function: Callable[..., Any]) -> str:
+    """The file that the function stands in; in a notebook, the function's own source."""
+    code = inspect.unwrap(function).__code__
     try:
-        source = inspect.getsource(module) if module is not None else measure.name
-    except (OSError, TypeError):
-        source = measure.name
-    return hashlib.sha256((_shared_code() + source).encode()).hexdigest()[:16]
+        return Path(code.co_filename).read_text(encoding="utf-8")
+    except OSError:
+        pass
+    try:
+        return inspect.getsource(function)
+    except OSError:
+        return f"{code.co_code!r} {code.co_consts!r} {code.co_names!r}"
 
 
 @cache

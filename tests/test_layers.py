@@ -63,7 +63,7 @@ MAY_IMPORT = {
         "tables",
     },
     "reports": {"figures", "measures.registry", "run", "runs", "summary"},
-    "show": {"errors", "measures.registry", "phases", "reports", "run", "runs", "summary"},
+    "show": {"figures", "measures.registry", "phases", "reports", "run", "summary"},
     "cli": {
         "__init__",
         "analysis",

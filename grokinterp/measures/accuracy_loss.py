@@ -37,6 +37,8 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
         splits["zero"] = task.defined & ~natural
     rows = []
     for split, mask in splits.items():
+        if not mask.any():
+            continue  # everything is trained on, or nothing
         chosen = torch.from_numpy(mask).to(loss.device)
         rows.append(
             {

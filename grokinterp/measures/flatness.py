@@ -109,7 +109,7 @@ def plot(tables: "Tables") -> "Figure":
             alpha=0.2,
             lw=0,
         )
-    left.set_yscale("symlog", linthresh=0.01)
+    left.set_yscale("log", nonpositive="clip")
     left.set_ylabel("train loss increase (nats)")
     form = "weight-proportional"
     marks = tables.phases.landmarks(sorted(int(step) for step in table["step"].unique()))
@@ -130,9 +130,11 @@ def plot(tables: "Tables") -> "Figure":
     right.set_xticks(sigmas, [f"{sigma:g}" for sigma in sigmas])
     right.minorticks_off()
     right.set_yscale("log", nonpositive="clip")
+    low, high = right.get_ylim()
+    right.set_ylim(low, high * (high / low) ** 0.4)  # room for the legend
     right.set_xlabel(rf"$\sigma$ of {form} noise")
     right.set_ylabel("train loss increase (nats)")
-    return plotting.over_steps(fig, tables.phases, axes=[left], legends={left: "best", right: "lower right"})
+    return plotting.over_steps(fig, tables.phases, axes=[left], legends={left: "lower left", right: "upper left"})
 
 
 SIGMAS = {

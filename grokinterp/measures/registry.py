@@ -49,21 +49,24 @@ def load_measure_file(path: Path) -> Measure:
     return measure
 
 
-def select(names: Iterable[str] | None, extra: Iterable[Measure] = ()) -> dict[str, Measure]:
-    """The measures called `names` (None: all) among the package's and `extra`, in the given order.
+def select(wanted: Iterable[str | Measure] | None) -> dict[str, Measure]:
+    """The measures asked for, by name or as they are, in the given order; None: all of the package's.
 
     Raises:
-        GrokinterpError: an unknown name, or an extra measure named like another one.
+        GrokinterpError: an unknown name, or a measure named like another one.
     """
     known = dict(builtin_measures())
-    for measure in extra:
-        if known.get(measure.name, measure) is not measure:
-            raise GrokinterpError(f"there already is a measure {measure.name}; rename yours")
-        known[measure.name] = measure
-    if names is None:
+    if wanted is None:
         return known
+    asked = list(wanted)
+    for measure in asked:
+        if isinstance(measure, Measure):
+            if known.get(measure.name, measure) is not measure:
+                raise GrokinterpError(f"there already is a measure {measure.name}; rename yours")
+            known[measure.name] = measure
     chosen = {}
-    for name in names:
+    for one in asked:
+        name = one.name if isinstance(one, Measure) else one
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
             hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(known)}"

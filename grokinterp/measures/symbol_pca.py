@@ -150,7 +150,7 @@ def compute_coordinates(run: "Run", *, steps: list[int], params: dict) -> list[R
             for i, point in enumerate(scores @ rotation):
                 cells = {f"pc{j + 1}": float(point[j]) if j < len(point) else None for j in range(4)}
                 rows.append({"step": step, "matrix": matrix, "symbol": int(order[i]), "position": i, **cells})
-    return rows[::-1]
+    return sorted(rows, key=lambda row: (row["step"], row["matrix"], row["position"]))
 
 
 def compute_tsne(snapshot: "Snapshot", *, params: dict) -> list[Row]:

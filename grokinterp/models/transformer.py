@@ -58,6 +58,10 @@ def load_hooked(config: ModelConfig, layout: Layout, weights: Weights) -> Hooked
         odd = (missing or found.unexpected_keys)[0]
         raise GrokinterpError(f"the weights and config.model disagree about {odd}; correct config.json's model section")
     torch.nn.Module.to(model, w_u.device)  # HookedTransformer.to prints
+    model.cfg.device = str(w_u.device)
+    specs = weight_specs(config, layout, w_u.shape[1])
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(is_trained(specs[name], config))
     return model
 
 
@@ -67,12 +71,8 @@ def build_model(config: RunConfig) -> HookedTransformer:
     Biases that the config does not train are frozen at zero.
     """
     task = build_task(config.task)
-    specs = weight_specs(config.model, task.layout, task.n_answers)
     dtype = getattr(torch, config.train.dtype)
-    model = load_hooked(config.model, task.layout, init_weights(config.model, task.layout, task.n_answers, dtype))
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(is_trained(specs[name], config.model))
-    return model
+    return load_hooked(config.model, task.layout, init_weights(config.model, task.layout, task.n_answers, dtype))
 
 
 def parameters_of(model: HookedTransformer) -> Weights:
@@ -91,6 +91,8 @@ def forward_of(model: HookedTransformer, layout: Layout, dtype: torch.dtype) -> 
             f"snapshot measures a HookedTransformer, not a {type(model).__name__}; put the weights into one first"
         )
     cfg = model.cfg
+    if cfg.attn_only:
+        raise GrokinterpError("snapshot needs an MLP in each block; this model is attention-only")
     if cfg.d_vocab < layout.d_vocab or cfg.n_ctx < layout.n_ctx:
         raise GrokinterpError(
             f"the layout {layout.name!r} has {layout.d_vocab} tokens in {layout.n_ctx} positions, but the "
@@ -116,7 +118,9 @@ class HookedForward:
     ) -> Float[Tensor, "batch d_vocab_out"]:
         """Logits at the last position."""
         tokens = self._tokens(left, right)
-        torch.nn.Module.to(self.model, tokens.device)  # its buffers; the weights come with the call
+        # the mask and other buffers; the weights come with the call
+        torch.nn.Module.to(self.model, tokens.device)
+        self.model.cfg.device = str(tokens.device)  # where TransformerLens moves the residual stream
         return functional_call(self.model, weights, (tokens,))[:, -1]
 
     def activations(self, weights: Weights, left: Int[Tensor, " batch"], right: Int[Tensor, " batch"]) -> Activations:

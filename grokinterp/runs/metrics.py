@@ -4,6 +4,7 @@ A process killed while appending leaves half a line; readers drop it and resumin
 """
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ class MetricsLog:
         """Write one row and flush it to the operating system."""
         self._file.write(json.dumps(row, allow_nan=False) + "\n")
         self._file.flush()
+
+    def sync(self) -> None:
+        """Force everything appended so far to the disk."""
+        os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file."""

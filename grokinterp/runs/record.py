@@ -1,10 +1,12 @@
 """`gi.record`: a run directory around a training loop of the user's own."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,11 +33,13 @@ class Recorder:
         self._rundir, self._config = RunDir(directory), config
         self.task: Task = build_task(config.task)
         drawn = draw_train_mask(self.task, config.task.frac_train, config.task.split_seed)
-        self.train_mask = drawn if train_mask is None else train_mask
+        self.train_mask = drawn if train_mask is None else np.asarray(train_mask)
         if self.train_mask.shape != self.task.table.shape or self.train_mask.dtype != bool:
             raise GrokinterpError(
                 f"train_mask must be a boolean array of shape {self.task.table.shape} for {self.task.name}"
             )
+        if (self.train_mask & ~self.task.defined).any():
+            raise GrokinterpError(f"train_mask names pairs for which {self.task.name} is not defined")
         self._last: int | None = None
 
     def __enter__(self) -> Self:
@@ -74,13 +78,18 @@ class Recorder:
             raise GrokinterpError(f"step {step} comes after step {self._last}; save in rising order")
         weights = dict(model) if isinstance(model, Mapping) else dict(model.named_parameters())
         self._check(weights)
+        self._check_architecture(getattr(model, "cfg", None))
+        row = _metrics_row(step, metrics or {})
         write_checkpoint(self._rundir, step, weights)
         self._last = step
         if metrics is not None:
-            self._log.append({"step": step, **{name: float(value) for name, value in metrics.items()}})
+            self._log.append(row)
 
     def _check(self, weights: Mapping[str, Tensor]) -> None:
         specs = weight_specs(self._config.model, self.task.layout, self.task.n_answers)
+        unknown = [name for name in weights if name not in specs]
+        if unknown:
+            raise GrokinterpError(f"config.model describes a model without {unknown[0]}; correct config.model")
         for name, spec in specs.items():
             if name not in weights:
                 raise GrokinterpError(f"the model has no {name}; config.model describes another architecture")
@@ -90,6 +99,32 @@ class Recorder:
                 raise GrokinterpError(
                     f"{name} has shape {shape}, but the config's model has {spec.shape}; correct config.model"
                 )
+
+    def _check_architecture(self, cfg: Any) -> None:
+        """What a HookedTransformer computes beyond its weights' shapes."""
+        if cfg is None:
+            return
+        model = self._config.model
+        expected = {
+            "normalization_type": None if model.normalization == "none" else "LN",
+            "act_fn": model.activation,
+            "attention_dir": "causal" if model.causal else "bidirectional",
+            "positional_embedding_type": "standard",
+            "attn_only": False,
+        }
+        for name, value in expected.items():
+            if getattr(cfg, name, value) != value:
+                raise GrokinterpError(
+                    f"the model has {name} {getattr(cfg, name)!r}, but config.model says {value!r}; correct one of them"
+                )
+
+
+def _metrics_row(step: int, metrics: Mapping[str, float]) -> dict[str, float]:
+    row = {name: float(value) for name, value in metrics.items()}
+    for name, value in row.items():
+        if name == "step" or not math.isfinite(value):
+            raise GrokinterpError(f"metrics[{name!r}] = {value} cannot be recorded; leave it out")
+    return {"step": step, **row}
 
 
 def record(directory: str | Path, config: RunConfig, *, train_mask: Any = None) -> Recorder:

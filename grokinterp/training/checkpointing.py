@@ -1,11 +1,15 @@
 """When to save a checkpoint: log-spaced, regular, and dense where the test loss moves fast."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from grokinterp.config import TrainConfig
+
+EVENT = 0.99
+"""Accuracy at which memorisation and generalisation are read; see phases.RULES."""
 
 
 def planned_steps(config: TrainConfig) -> list[int]:
@@ -25,7 +29,8 @@ class CheckpointSchedule:
     """Decides step by step; a function of the config and the test losses seen, so resume repeats it.
 
     Dense rule: at an evaluation, save if ln(test loss) has moved by `checkpoint_dense` since the
-    last checkpoint that had a loss, but not within steps / 400 of the last dense one.
+    last checkpoint that had a loss, but not within steps / 400 of the last dense one. Event rule: save
+    where train or test accuracy is first seen at EVENT or above, so that the events have checkpoints.
     """
 
     def __init__(self, config: TrainConfig) -> None:
@@ -34,16 +39,29 @@ class CheckpointSchedule:
         self._gap = config.steps // 400
         self._last_log_loss: float | None = None
         self._last_dense = -self._gap
+        self._crossed: list[bool] = [False, False]
 
-    def wants(self, step: int, test_loss: float | None) -> bool:
-        """Whether to save at `step`; `test_loss` is None between evaluations."""
+    def wants(self, step: int, test_loss: float | None, accuracies: Sequence[float] = ()) -> bool:
+        """Whether to save at `step`; between evaluations there is no test loss and no accuracy.
+
+        Args:
+            step: Optimizer steps done.
+            test_loss: In nats.
+            accuracies: On train and test pairs.
+        """
+        crossing = self._crosses(accuracies)
         log_loss = math.log(max(test_loss, 1e-300)) if test_loss is not None else None
-        dense = self._moved(log_loss) and step - self._last_dense >= self._gap
+        dense = crossing or (self._moved(log_loss) and step - self._last_dense >= self._gap)
         if dense:
             self._last_dense = step
         if log_loss is not None and (dense or step in self._planned or self._last_log_loss is None):
             self._last_log_loss = log_loss
         return dense or step in self._planned
+
+    def _crosses(self, accuracies: Sequence[float]) -> bool:
+        new = [a >= EVENT and not before for a, before in zip(accuracies, self._crossed, strict=False)]
+        self._crossed = [before or now for before, now in zip(self._crossed, [*new, False, False], strict=False)]
+        return any(new)
 
     def _moved(self, log_loss: float | None) -> bool:
         if log_loss is None or self._last_log_loss is None or not self._threshold:
@@ -52,8 +70,13 @@ class CheckpointSchedule:
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs."""
-        return {"last_log_loss": self._last_log_loss, "last_dense": self._last_dense}
+        return {
+            "last_log_loss": self._last_log_loss,
+            "last_dense": self._last_dense,
+            "crossed": list(self._crossed),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on as the schedule whose `state` this is."""
         self._last_log_loss, self._last_dense = state["last_log_loss"], state["last_dense"]
+        self._crossed = list(state["crossed"])

@@ -151,10 +151,11 @@ def _loop(trainer: Trainer, rundir: RunDir, show_progress: bool | None) -> None:
     try:
         with stop_on_signal() as stop, progress_bar("training", last, show=show_progress) as report:
             while True:
-                step = trainer.step
-                if step > start and (step % settings.resume_every == 0 or step == last or stop):
+                step, asked = trainer.step, bool(stop)
+                if step > start and (step % settings.resume_every == 0 or step == last or asked):
+                    log.sync()
                     write_resume(rundir, trainer.state())
-                if stop and step < last:
+                if asked and step < last:
                     raise Interrupted(step)
                 row = None
                 if step % settings.eval_every == 0 or step == last:
@@ -162,7 +163,8 @@ def _loop(trainer: Trainer, rundir: RunDir, show_progress: bool | None) -> None:
                     _check_finite(row, step, trainer.config)
                     log.append({"step": step, **row})
                     report(step, f"test accuracy {row['test_accuracy']:.3f}")
-                if trainer.schedule.wants(step, row["test_loss"] if row else None):
+                accuracies = (row["train_accuracy"], row["test_accuracy"]) if row else ()
+                if trainer.schedule.wants(step, row["test_loss"] if row else None, accuracies):
                     write_checkpoint(rundir, step, trainer.weights)
                 if step == last:
                     return

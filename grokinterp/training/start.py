@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from grokinterp.config import RunConfig
+from grokinterp.device import resolve_device
 from grokinterp.errors import GrokinterpError
 from grokinterp.run import Run, open_run
+from grokinterp.runs.metrics import read_metrics
 from grokinterp.runs.rundir import RunDir
 from grokinterp.training.loop import is_finished, train_run
 
@@ -24,6 +26,7 @@ def train(config: RunConfig, directory: str | Path, *, resume: bool = True, show
         _check_same(rundir, config)
         if is_finished(rundir, config):
             return open_run(directory)
+        _check_resumable(rundir, config)
         if not resume:
             raise GrokinterpError(f"{directory} holds an unfinished run of this config; add --resume to go on")
     elif not rundir.is_free():
@@ -32,11 +35,33 @@ def train(config: RunConfig, directory: str | Path, *, resume: bool = True, show
     return open_run(directory)
 
 
-def _check_same(rundir: RunDir, config: RunConfig) -> None:
-    found = rundir.read_config()
-    if found == config:
+def _check_resumable(rundir: RunDir, config: RunConfig) -> None:
+    """Starting over is right only where nothing is lost by it."""
+    root, about = rundir.root, rundir.read_provenance()
+    if about.get("engine") == "recorded":
+        raise GrokinterpError(f"{root} was recorded from another training loop; train into another --out")
+    if rundir.resume_path.exists():
+        device = resolve_device(config.train.device).type
+        if about.get("device_type", device) != device:
+            raise GrokinterpError(
+                f"{root} was trained on {about['device_type']}; go on there with --device {about['device_type']}"
+            )
         return
+    steps = [*rundir.steps(), *(row["step"] for row in read_metrics(rundir.metrics_path)), 0]
+    if max(steps) > config.train.resume_every:
+        raise GrokinterpError(
+            f"{root} holds results up to step {max(steps)} but no resume.pt to go on from; "
+            "train into another --out, or delete that folder first"
+        )
+
+
+def _check_same(rundir: RunDir, config: RunConfig) -> None:
+    """The same numbers are asked for; on which device they are computed may differ."""
+    found = rundir.read_config()
     mine, theirs = config.model_dump(), found.model_dump()
+    theirs["train"]["device"] = config.train.device
+    if mine == theirs:
+        return
     differing = [
         f"{section}.{field} is {theirs[section][field]!r} there and {value!r} here"
         for section, fields in mine.items()
