@@ -53,7 +53,10 @@ class Outcome:
 
 @dataclass
 class _Work:
-    """One part of one measure: rows kept so far by step, and the steps still to do."""
+    """One part of one measure: rows by step with their checkpoint's digest, and the steps still to do.
+
+    changed: rows of checkpoints whose file is another one now.
+    """
 
     measure: Measure
     name: str
@@ -61,6 +64,8 @@ class _Work:
     params: dict[str, Any]
     rows: dict[int, list[Row]]
     todo: set[int]
+    digests: dict[int, str] = field(default_factory=dict)
+    changed: dict[int, list[Row]] = field(default_factory=dict)
     dirty: bool = False
 
 
@@ -130,31 +135,36 @@ class _Analysis:
         self.selected = list(selected)
         subsets = _subsets(self.run.phases, self.selected)
         for name, measure in self.chosen.items():
-            known = {} if force else self.sources.checkpoints(measure)
+            known = self.sources.checkpoints(measure)
             for part_name, part in measure.parts.items():
                 wanted = set(subsets["all" if full else part.steps])
                 work = _Work(measure, part_name, part, self.settings[name], {}, wanted)
-                self._plan_part(work, known.get(part_name, {}))
+                self._plan_part(work, known.get(part_name, {}), force=force)
             self.outcome.computed[name] = 0
 
-    def _plan_part(self, work: _Work, old: Mapping[str, str]) -> None:
+    def _plan_part(self, work: _Work, old: Mapping[str, str], *, force: bool) -> None:
+        """Keep the rows whose checkpoint is unchanged or gone; set aside those whose file differs."""
         name = work.measure.name
         saved = read_rows(self.run.rundir, name, work.name) if old else None
         if work.part.scope == "run":
-            if saved is not None and old == {str(s): self.digests[s] for s in self.selected}:
+            if not force and saved is not None and old == {str(s): self.digests[s] for s in self.selected}:
                 self.outcome.reused[name] = self.outcome.reused.get(name, 0) + len(self.selected)
             else:
                 self.run_work.append(work)
             return
         kept: set[int] = set()
         if saved is not None and all(row.keys() == work.part.all_columns.keys() for row in saved):
-            kept = {int(step) for step, digest in old.items() if self.digests.get(int(step)) == digest}
-            work.rows = {step: [] for step in kept}  # a checkpoint may have no rows
+            work.digests = {int(step): digest for step, digest in old.items()}
+            kept = {step for step, digest in work.digests.items() if self.digests.get(step, digest) == digest}
+            everything: dict[int, list[Row]] = {step: [] for step in work.digests}  # some may have no rows
             for row in saved:
-                if row["step"] in kept:
-                    work.rows[row["step"]].append(row)
+                everything.setdefault(row["step"], []).append(row)
+            work.rows = {step: rows for step, rows in everything.items() if step in kept}
+            work.changed = {step: rows for step, rows in everything.items() if step not in kept}
+        if force:
+            kept = set()
         self.outcome.reused[name] = self.outcome.reused.get(name, 0) + len(kept & work.todo)
-        work.dirty = kept != {int(step) for step in old}
+        work.dirty = bool(work.changed)
         work.todo -= kept
         self.snapshot_work.append(work)
 
@@ -176,6 +186,9 @@ class _Analysis:
             snapshot = self.run.bare_snapshot(step, device=self.device).with_keys(self.keys)
         except GrokinterpError as error:
             self.outcome.damaged.append(str(error))
+            for work in self.snapshot_work:  # rows from when it was sound are better than none
+                if step in work.changed:
+                    work.rows[step] = work.changed[step]
             return
         self.read.add(step)
         for work in self.snapshot_work:
@@ -187,6 +200,7 @@ class _Analysis:
                 rows = [{"step": step, **row} for row in rows]
                 check_rows(rows, work.part.all_columns)
                 work.rows[step] = rows
+                work.digests[step] = self.digests[step]
                 work.dirty = True
                 self.outcome.computed[name] += 1
 
@@ -223,9 +237,7 @@ class _Analysis:
         except NotApplicableError as error:
             self.outcome.skipped[measure.name] = str(error)
             self.sources.write(measure, {}, skipped=str(error))
-        except MemoryError:
-            raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.outcome.failed[measure.name] = f"{type(error).__name__}: {error}"
 
     def _flush(self) -> None:
@@ -236,7 +248,7 @@ class _Analysis:
                 continue
             rows = [row for step in sorted(work.rows) for row in work.rows[step]]
             write_table(self.run.rundir, name, work.name, work.part.all_columns, rows)
-            done = {str(step): self.digests[step] for step in sorted(work.rows)}
+            done = {str(step): work.digests[step] for step in sorted(work.rows)}
             self.sources.write(work.measure, {work.name: done})
             work.dirty = False
 

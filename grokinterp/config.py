@@ -57,7 +57,7 @@ class TaskConfig(Section):
         "a b =", description="the tokens of one example; the last position is read"
     )
     frac_train: float = Field(0.3, gt=0, lt=1, description="share of the pairs that is trained on, above 0 and below 1")
-    split_seed: int = Field(0, ge=0, description="seed of the train/test split alone")
+    split_seed: int = Field(0, ge=0, lt=2**63, description="seed of the train/test split alone")
 
     @field_validator("operation", mode="before")
     @classmethod
@@ -104,10 +104,7 @@ class TaskConfig(Section):
     @property
     def n_elements(self) -> int:
         """Size of the set that the operands come from."""
-        if self.group is not None:
-            return GROUPS[self.group]
-        assert self.p is not None
-        return self.p
+        return GROUPS[self.group] if self.group is not None else self.p or DEFAULT_P
 
     @property
     def n_pairs(self) -> int:
@@ -124,14 +121,14 @@ class ModelConfig(Section):
     n_layers: int = Field(1, ge=1, le=4, description="number of blocks")
     d_model: int = Field(128, ge=1, le=4096, description="width of the residual stream")
     n_heads: int = Field(4, ge=1, le=64, description="attention heads per block")
-    d_head: int | None = Field(None, ge=1, description="width of a head; d_model / n_heads if not given")
-    d_mlp: int | None = Field(None, ge=1, description="neurons per block; 4 d_model if not given")
+    d_head: int | None = Field(None, ge=1, le=4096, description="width of a head; d_model / n_heads if not given")
+    d_mlp: int | None = Field(None, ge=1, le=65536, description="neurons per block; 4 d_model if not given")
     activation: Literal["relu", "gelu"] = Field("relu", description="nonlinearity of the MLP")
     normalization: Literal["none", "LN"] = Field("none", description="LayerNorm before each sublayer")
     biases: Literal["none", "mlp", "all"] = Field("none", description="which biases are trained; the others stay zero")
     causal: bool = Field(True, description="causal attention mask")
     init: Literal["tl", "nanda"] = Field("tl", description="initialisation scheme")
-    init_seed: int = Field(0, ge=0, description="seed of the initial weights alone")
+    init_seed: int = Field(0, ge=0, lt=2**63, description="seed of the initial weights alone")
 
     @model_validator(mode="before")
     @classmethod
@@ -152,14 +149,12 @@ class ModelConfig(Section):
     @property
     def head_width(self) -> int:
         """d_head, known to be set."""
-        assert self.d_head is not None
-        return self.d_head
+        return self.d_head or self.d_model // self.n_heads
 
     @property
     def mlp_width(self) -> int:
         """d_mlp, known to be set."""
-        assert self.d_mlp is not None
-        return self.d_mlp
+        return self.d_mlp or 4 * self.d_model
 
 
 class OptimizerConfig(Section):
@@ -196,7 +191,7 @@ class TrainConfig(Section):
 
     steps: int = Field(1500, ge=1, le=100_000_000, description="optimizer steps")
     batch_size: int | None = Field(None, ge=1, description="pairs per step; all of them if not given")
-    seed: int = Field(0, ge=0, description="seed of the batch order")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of the batch order")
     engine: Literal["auto", "fast", "hooked"] = Field(
         "auto", description="fast: the exact rewrite; hooked: HookedTransformer.forward itself"
     )
@@ -205,7 +200,7 @@ class TrainConfig(Section):
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     threads: int | None = Field(None, ge=1, le=1024, description="torch threads; torch's default if not given")
     eval_every: int = Field(10, ge=1, description="steps between lines of metrics.jsonl")
-    checkpoint_log_points: int = Field(40, ge=0, description="log-spaced checkpoints over the run")
+    checkpoint_log_points: int = Field(40, ge=0, le=10_000, description="log-spaced checkpoints over the run")
     checkpoint_every: int | None = Field(
         None, ge=1, description="steps between regular checkpoints; steps / 40 if not given"
     )
@@ -242,6 +237,13 @@ class RunConfig(Section):
     optimizer: OptimizerConfig = Field(default_factory=lambda: OptimizerConfig.model_validate({}))
     train: TrainConfig = Field(default_factory=lambda: TrainConfig.model_validate({}))
 
+    @field_validator("name")
+    @classmethod
+    def _printable_name(cls, value: str) -> str:
+        if not value.isprintable() or not value.strip(" ."):
+            raise ValueError("is not a name; use printable characters")
+        return value
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.train.engine == "fast" and self.model.normalization != "none":
@@ -271,7 +273,7 @@ class RunConfig(Section):
         """
         try:
             data = json.loads(text)
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise GrokinterpError(f"{source} is not valid JSON ({error}); restore it from a copy") from None
         return cls.from_mapping(data, source=source)
 

@@ -41,6 +41,10 @@ def exit_status(command: Callable[[], Any]) -> int:
         return refuse("there is not enough memory for this; try a smaller p, or --every")
     except OSError as error:
         return refuse(os_sentence(error))
+    except RuntimeError as error:  # how torch says that memory ran out
+        if "memory" not in str(error):
+            raise
+        return refuse("there is not enough memory for this; try a smaller p or model")
 
 
 def say(sentence: str) -> None:

@@ -25,6 +25,12 @@ def load_tables(run: Run, measure: Measure) -> Tables:
         GrokinterpError: a table is missing or damaged.
     """
     parts = {part: read_table(run.rundir, measure.name, part) for part in measure.parts}
+    for part, table in parts.items():
+        missing = sorted(set(measure.parts[part].all_columns) - set(table.columns))
+        if missing:
+            raise GrokinterpError(
+                f"{run.rundir.table_path(measure.name, part)} has no column {missing[0]}; analyze again with --force"
+            )
     return Tables(parts, run.phases, saved_keys(run))
 
 
@@ -89,6 +95,7 @@ def measured(run: Run) -> list[str]:
 def saved_keys(run: Run) -> tuple[int, ...]:
     """The key frequencies that the last analysis found; empty where there are none."""
     try:
-        return tuple(read_json(run.rundir.summary_path)["key_frequencies"] or ())
-    except (GrokinterpError, KeyError):
+        keys = read_json(run.rundir.summary_path).get("key_frequencies")
+    except GrokinterpError:
         return ()
+    return tuple(keys) if isinstance(keys, list) and all(isinstance(k, int) for k in keys) else ()

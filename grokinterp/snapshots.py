@@ -84,9 +84,7 @@ class Snapshot:
     @property
     def trained_weights(self) -> Weights:
         """The weights that training changes; frozen biases are not among them."""
-        if self.trained is None:
-            return self.weights
-        return {name: self.weights[name] for name in self.trained}
+        return {name: w for name, w in self.weights.items() if self.trained is None or name in self.trained}
 
     @cached_property
     def loss_pairs(self) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"], Int[Tensor, " n"]]:
@@ -253,6 +251,8 @@ def snapshot_of_weights(
     """A snapshot of a checkpoint's weights, cast to float64."""
     forward = build_forward(config.model, task.layout, task.n_answers, dtype=torch.float64)
     weights = {name: value.to(device, torch.float64) for name, value in weights.items()}
+    if not all(bool(value.isfinite().all()) for value in weights.values()):
+        raise GrokinterpError(f"the checkpoint of step {step} holds weights that are not numbers; delete it")
     specs = weight_specs(config.model, task.layout, task.n_answers)
     trained = tuple(name for name, spec in specs.items() if is_trained(spec, config.model))
     return Snapshot(task, weights, forward, train_mask, step, trained=trained)

@@ -30,17 +30,26 @@ class Sources:
         self._rundir, self._settings, self._keys = rundir, settings, keys
 
     def checkpoints(self, measure: Measure) -> Checkpoints:
-        """From which checkpoints the rows on disk are; empty if anything else they came from changed."""
-        try:
-            info = read_json(self._rundir.table_info_path(measure.name))
-        except GrokinterpError:
+        """From which checkpoints the rows on disk are; empty for tables that changed or whose other sources did."""
+        info = self._read(measure)
+        if any(info.get(name) != value for name, value in self._now(measure).items()):
             return {}
-        if not isinstance(info, dict) or any(info.get(k) != v for k, v in self._now(measure).items()):
+        parts, tables = info.get("checkpoints"), info.get("tables")
+        if not isinstance(parts, dict) or not isinstance(tables, dict):
             return {}
-        return info.get("checkpoints", {})
+        return {
+            part: steps
+            for part, steps in parts.items()
+            if part in measure.parts and _is_steps(steps) and tables.get(part) == self._table(measure, part)
+        }
 
     def write(self, measure: Measure, checkpoints: Checkpoints, skipped: str | None = None) -> None:
-        """Record the sources of some parts; those of the others stay."""
+        """Record the sources of some parts, after their tables were written; those of the others stay.
+
+        The digest of each table ties it to its record: whoever is killed between the two writes
+        leaves a table that does not match, and its rows are computed again.
+        """
+        known = {**self.checkpoints(measure), **checkpoints}
         info = {
             "measure": measure.name,
             "summary": measure.summary,
@@ -51,9 +60,20 @@ class Sources:
                 part_name: {c: vars(column) for c, column in part.all_columns.items()}
                 for part_name, part in measure.parts.items()
             },
-            "checkpoints": {**self.checkpoints(measure), **checkpoints},
+            "checkpoints": known,
+            "tables": {part: self._table(measure, part) for part in known},
         }
         write_json(self._rundir.table_info_path(measure.name), info)
+
+    def _read(self, measure: Measure) -> dict[str, Any]:
+        try:
+            return read_json(self._rundir.table_info_path(measure.name))
+        except GrokinterpError:
+            return {}
+
+    def _table(self, measure: Measure, part: str) -> str | None:
+        path = self._rundir.table_path(measure.name, part)
+        return sha256(path) if path.is_file() else None
 
     def _now(self, measure: Measure) -> dict[str, Any]:
         keys = None
@@ -66,7 +86,18 @@ class Sources:
 
 def checkpoint_digests(rundir: RunDir) -> dict[int, str]:
     """What identifies the bytes of each checkpoint, read from the bytes."""
-    return {step: sha256(rundir.checkpoint_path(step))[:16] for step in rundir.steps()}
+    return {step: _digest(rundir.checkpoint_path(step)) for step in rundir.steps()}
+
+
+def _digest(path: Path) -> str:
+    try:
+        return sha256(path)[:16]
+    except OSError:
+        return "unreadable"
+
+
+def _is_steps(value: Any) -> bool:
+    return isinstance(value, dict) and all(step.isdigit() for step in value)
 
 
 def code_digest(measure: Measure) -> str:

@@ -66,7 +66,7 @@ def _table_or_none(run: "Run", name: str) -> "pd.DataFrame | None":
 
 
 def _cell(table: "pd.DataFrame | None", where: dict[str, Any], value: str) -> float | None:
-    if table is None:
+    if table is None or not {*where, value} <= set(table.columns):
         return None
     for column, wanted in where.items():
         table = table[table[column] == wanted]

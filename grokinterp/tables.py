@@ -65,8 +65,11 @@ def write_table(rundir: RunDir, measure: str, part: str, columns: Mapping[str, C
 
 def read_rows(rundir: RunDir, measure: str, part: str) -> list[Row] | None:
     """The rows of a table, nulls as None; None where there is no readable table."""
+    path = rundir.table_path(measure, part)
+    if not path.is_file():  # of a folder, pyarrow would read an empty data set
+        return None
     try:
-        return pq.read_table(rundir.table_path(measure, part)).to_pylist()
+        return pq.read_table(path).to_pylist()
     except (FileNotFoundError, pa.ArrowException, OSError):
         return None
 
@@ -79,6 +82,8 @@ def read_table(rundir: RunDir, measure: str, part: str = "") -> pd.DataFrame:
     """
     path = rundir.table_path(measure, part)
     try:
+        if path.is_dir():
+            raise IsADirectoryError("a folder")
         return pq.read_table(path).to_pandas()
     except FileNotFoundError:
         name = f"{measure}.{part}" if part else measure

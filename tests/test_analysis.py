@@ -134,11 +134,37 @@ def test_a_checkpoint_that_changed_is_computed_again(run):
     assert counter.asked == [step]
 
 
-def test_a_deleted_checkpoint_leaves_the_table(run):
+def test_the_rows_of_a_deleted_checkpoint_stay(run):
+    counter, steps = Counter(), run.steps
+    analyze(run, counter.measure)
+    run.rundir.checkpoint_path(steps[1]).unlink()
+    analyze(run, counter.measure)
+    assert run.table("counter")["step"].tolist() == steps
+
+
+def test_the_rows_of_a_checkpoint_that_was_damaged_later_stay(run):
+    counter, steps = Counter(), run.steps
+    analyze(run, counter.measure)
+    path = run.rundir.checkpoint_path(steps[1])
+    path.write_bytes(path.read_bytes()[:-100])
+    outcome = analyze(run, counter.measure)
+    assert len(outcome.damaged) == 1
+    assert run.table("counter")["step"].tolist() == steps
+
+
+def test_a_table_that_does_not_match_its_record_is_computed_again(run):
+    counter = Counter()
+    analyze(run, counter.measure, "weight_norm")
+    run.rundir.table_path("counter").write_bytes(run.rundir.table_path("weight_norm").read_bytes())
+    counter.asked.clear()
+    analyze(run, counter.measure)
+    assert counter.asked == run.steps
+
+
+def test_force_keeps_the_rows_that_it_does_not_compute(run):
     counter = Counter()
     analyze(run, counter.measure)
-    run.rundir.checkpoint_path(run.steps[1]).unlink()
-    analyze(run, counter.measure)
+    analyze(run, counter.measure, every=4, force=True)
     assert run.table("counter")["step"].tolist() == run.steps
 
 

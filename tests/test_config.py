@@ -50,7 +50,7 @@ TRAININGS = st.fixed_dictionaries(
         "device": st.sampled_from(["auto", "cpu", "cuda:1"]),
     },
 )
-NAMES = st.text(min_size=1, max_size=20).filter(lambda s: s.encode("utf-8", "ignore").decode() == s)
+NAMES = st.text(min_size=1, max_size=20).filter(lambda s: s.isprintable() and s.strip(" ."))
 
 
 @st.composite

@@ -4,6 +4,7 @@ import difflib
 import importlib
 import importlib.util
 import pkgutil
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -41,7 +42,7 @@ def load_measure_file(path: Path) -> Measure:
         assert spec.loader is not None
         module: ModuleType = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise GrokinterpError(f"{path} fails to import ({type(error).__name__}: {error}); fix it first") from None
     measure = getattr(module, "MEASURE", None)
     if not isinstance(measure, Measure):
@@ -63,6 +64,10 @@ def select(wanted: Iterable[str | Measure] | None) -> dict[str, Measure]:
         if isinstance(measure, Measure):
             if known.get(measure.name, measure) is not measure:
                 raise GrokinterpError(f"there already is a measure {measure.name}; rename yours")
+            names = (measure.name, *(part for part in measure.parts if part))
+            odd = next((name for name in names if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name)), None)
+            if odd is not None:
+                raise GrokinterpError(f"{odd!r} cannot name a measure or its part; use letters, digits and _")
             known[measure.name] = measure
     chosen = {}
     for one in asked:

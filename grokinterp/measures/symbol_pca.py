@@ -158,7 +158,7 @@ def compute_tsne(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     from sklearn.manifold import TSNE
 
     symbols = _symbols(snapshot, "W_U")
-    if len(symbols) < 5:
+    if len(symbols) < 5 or symbols.shape[1] < 2:
         return []
     perplexity = min(params["perplexity"], (len(symbols) - 1) / 3)
     points = TSNE(perplexity=perplexity, init="pca", random_state=params["seed"]).fit_transform(symbols)

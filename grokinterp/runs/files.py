@@ -55,18 +55,21 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON.
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
 
     Raises:
-        GrokinterpError: missing or not JSON.
+        GrokinterpError: missing, not JSON, or not an object.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise GrokinterpError(f"{path} is missing; is this a complete run directory?") from None
-    except (json.JSONDecodeError, UnicodeDecodeError):
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         raise GrokinterpError(f"{path} is not valid JSON; restore it from a copy") from None
+    if not isinstance(value, dict):
+        raise GrokinterpError(f"{path} holds no JSON object; restore it from a copy")
+    return value
 
 
 def sha256(path: Path) -> str:

@@ -51,7 +51,7 @@ def _complete_rows(path: Path) -> Iterator[Row]:
             row = json.loads(line)
             if not isinstance(row, dict) or not isinstance(row.get("step"), int):
                 raise ValueError
-        except ValueError:
+        except (ValueError, RecursionError):
             if number == len(lines):
                 return
             raise GrokinterpError(f"line {number} of {path} is damaged; delete that line to go on without it") from None

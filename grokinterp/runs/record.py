@@ -1,6 +1,7 @@
 """`gi.record`: a run directory around a training loop of the user's own."""
 
 import math
+import operator
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -74,6 +75,12 @@ class Recorder:
         Raises:
             GrokinterpError: steps not rising, or weights that are not those of the config's model.
         """
+        try:
+            step = operator.index(step)
+        except TypeError:
+            raise GrokinterpError(f"step {step!r} is not a whole number") from None
+        if step < 0:
+            raise GrokinterpError(f"step {step} is negative; 0 is the initialisation")
         if self._last is not None and step <= self._last:
             raise GrokinterpError(f"step {step} comes after step {self._last}; save in rising order")
         weights = dict(model) if isinstance(model, Mapping) else dict(model.named_parameters())

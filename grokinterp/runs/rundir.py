@@ -177,10 +177,11 @@ class RunDir:
 
     def drop_checkpoints_from(self, step: int) -> None:
         """Delete the checkpoints at and after a step, for a run that goes on from there."""
+        checksums = self.read_checksums()  # damaged, it stops us before anything is deleted
         for kept in [s for s in self.steps() if s >= step]:
             self.checkpoint_path(kept).unlink()
         names = {self.checkpoint_path(s).name for s in self.steps()}
-        self.write_checksums({n: digest for n, digest in self.read_checksums().items() if n in names})
+        self.write_checksums({n: digest for n, digest in checksums.items() if n in names})
 
     def read_checksums(self) -> dict[str, str]:
         """SHA-256 of each checkpoint by file name; empty where none were written."""

@@ -77,6 +77,8 @@ def read_checkpoint(rundir: RunDir, step: int, device: str = "cpu") -> dict[str,
     path = rundir.checkpoint_path(step)
     if not path.exists():
         raise GrokinterpError(f"there is no checkpoint at step {step} in {rundir.ckpts}; see `run.steps`")
+    if not path.is_file():
+        raise GrokinterpError(f"{path} is no file; restore it from a copy or delete it")
     expected = rundir.read_checksums().get(path.name)
     if expected is not None and sha256(path) != expected:
         raise GrokinterpError(
@@ -102,7 +104,10 @@ def read_resume(rundir: RunDir) -> dict[str, Any]:
         GrokinterpError: damaged.
     """
     try:
-        return torch.load(rundir.resume_path, weights_only=True, map_location="cpu")
+        state = torch.load(rundir.resume_path, weights_only=True, map_location="cpu")
+        if not isinstance(state, dict):
+            raise TypeError(f"it holds a {type(state).__name__}")
+        return state
     except Exception as error:  # torch raises many kinds for a damaged file
         raise GrokinterpError(
             f"{rundir.resume_path} is damaged ({type(error).__name__}); delete it to train from the start"

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from grokinterp.runs.provenance import provenance
 from grokinterp.runs.rundir import RunDir
 from grokinterp.runs.tensors import read_resume, write_checkpoint, write_resume, write_task
 from grokinterp.tasks import Task, build_task, draw_train_mask
-from grokinterp.training.checkpointing import CheckpointSchedule
+from grokinterp.training.checkpointing import CheckpointSchedule, planned_steps
 from grokinterp.training.data import BatchOrder, Pairs, all_pairs, in_training
 from grokinterp.training.evaluate import evaluate
 from grokinterp.training.losses import cross_entropy
@@ -70,7 +70,20 @@ class Trainer:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
+        """Go on from `state`.
+
+        Raises:
+            GrokinterpError: it is not the state of this trainer.
+        """
+        try:
+            weights = {name: value.shape for name, value in state["weights"].items()}
+            fits = 0 <= state["step"] <= self.config.train.steps
+            fits &= weights == {name: value.shape for name, value in self.weights.items()}
+            fits &= all(state[part] is not None for part in ("optimizer", "batches", "schedule"))
+        except (TypeError, KeyError, AttributeError):
+            fits = False
+        if not fits:
+            raise GrokinterpError("resume.pt does not belong to this run; train into another --out")
         self.step = state["step"]
         with torch.no_grad():
             for name, value in self.weights.items():
@@ -99,6 +112,7 @@ def train_run(config: RunConfig, rundir: RunDir, *, show_progress: bool | None =
         rundir.write_provenance(provenance(device, n_threads, engine=engine, init_scheme=config.model.init))
         if rundir.resume_path.exists():
             trainer.restore(read_resume(rundir))
+            _check_complete(rundir, trainer)
         cut_metrics(rundir.metrics_path, trainer.step)
         rundir.drop_checkpoints_from(trainer.step)
         _loop(trainer, rundir, show_progress)
@@ -165,17 +179,43 @@ def _loop(trainer: Trainer, rundir: RunDir, show_progress: bool | None) -> None:
                     report(step, f"test accuracy {row['test_accuracy']:.3f}")
                 accuracies = (row["train_accuracy"], row["test_accuracy"]) if row else ()
                 if trainer.schedule.wants(step, row["test_loss"] if row else None, accuracies):
+                    _check_weights(trainer.weights, step, trainer.config)
                     write_checkpoint(rundir, step, trainer.weights)
-                if step == last:
+                if step >= last:
                     return
                 trainer.update()
     finally:
         log.close()
 
 
+def _check_complete(rundir: RunDir, trainer: Trainer) -> None:
+    """Everything before the step that training goes on from is there."""
+    settings = trainer.config.train
+    logged = {row["step"] for row in read_metrics(rundir.metrics_path)}
+    saved = set(rundir.steps())
+    lines = (s for s in range(0, trainer.step, settings.eval_every) if s not in logged)
+    files = (s for s in planned_steps(settings) if s < trainer.step and s not in saved)
+    for missing, where in ((lines, rundir.metrics_path), (files, rundir.ckpts)):
+        step = next(missing, None)
+        if step is not None:
+            raise GrokinterpError(
+                f"step {step} is missing in {where}, so the run cannot go on complete; "
+                "restore it from a copy or train into another --out"
+            )
+
+
+def _check_weights(weights: Weights, step: int, config: RunConfig) -> None:
+    if not all(bool(w.isfinite().all()) for w in weights.values()):
+        _diverged("a weight", step, config)
+
+
 def _check_finite(row: dict[str, float], step: int, config: RunConfig) -> None:
     if not all(math.isfinite(value) for value in row.values()):
-        raise GrokinterpError(
-            f"the loss is no longer a number at step {step}; what came before is kept; try a lower learning "
-            f"rate than {config.optimizer.lr} in another --out"
-        )
+        _diverged("the loss", step, config)
+
+
+def _diverged(what: str, step: int, config: RunConfig) -> NoReturn:
+    raise GrokinterpError(
+        f"{what} is no longer a number at step {step}; what came before is kept; try a lower learning "
+        f"rate than {config.optimizer.lr} in another --out"
+    )
