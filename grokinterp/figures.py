@@ -59,7 +59,8 @@ def draw_figures(
     from grokinterp.plotting import save_figure
 
     check_formats(formats)
-    chosen = {name: measure for name, measure in select(names).items() if names is not None or has_tables(run, measure)}
+    known = builtin_measures() if names is None else select(names)
+    chosen = {name: measure for name, measure in known.items() if names is not None or has_tables(run, measure)}
     if not chosen:
         raise GrokinterpError(f"{run.rundir.out} has no tables yet; run `grokinterp analyze {run.path}` first")
     drawn = {}

@@ -123,6 +123,6 @@ def _source(function: Callable[..., Any]) -> str:
 def _shared_code() -> str:
     """The source of the rooms that measures take their numbers from."""
     package = Path(__file__).parent
-    rooms = [package / "snapshots.py", *(package / room for room in ("harmonics", "landscape", "models"))]
-    files = [file for room in rooms for file in (sorted(room.glob("*.py")) if room.is_dir() else [room])]
+    rooms = [package / room for room in ("snapshots", "harmonics", "landscape", "models")]
+    files = [file for room in rooms for file in sorted(room.glob("*.py"))]
     return "".join(file.read_text(encoding="utf-8") for file in files)

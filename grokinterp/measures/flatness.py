@@ -57,22 +57,14 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
 
 def compute_keskar(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     """Keskar's phi of the train loss in a seeded random subspace; see landscape.keskar."""
-    import torch
-
     from grokinterp.landscape.keskar import keskar_phi, random_rows
+    from grokinterp.snapshots import TrainLoss
 
-    weights = snapshot.trained_weights
-    names, sizes = list(weights), [w.numel() for w in weights.values()]
-    x0 = torch.cat([w.flatten() for w in weights.values()])
-
-    def loss(flat: "torch.Tensor") -> "torch.Tensor":
-        parts = zip(names, flat.split(sizes), strict=True)
-        return snapshot.loss_under({name: part.view(weights[name].shape) for name, part in parts})
-
+    loss = TrainLoss(snapshot)
     found = keskar_phi(
         loss,
-        x0,
-        random_rows(params["keskar_dim"], len(x0), params["seed"]).to(x0.device),
+        loss.start,
+        random_rows(params["keskar_dim"], len(loss.start), params["seed"]).to(loss.start.device),
         epsilon=params["keskar_epsilon"],
         n_corners=params["keskar_corners"],
         max_iterations=params["keskar_iterations"],

@@ -80,6 +80,29 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Series:
+    """A curve over steps that lead and lag compare with the test accuracy (`grokinterp.leads`).
+
+    Attributes:
+        label: Short, for tables and the overview figure.
+        column: Of the part's table.
+        part: Which table of the measure.
+        where: The cells that pick one row a step.
+        threshold: Value whose crossing is compared; None: the change point of the curve.
+        unit: "log_answers" if the threshold is in units of log(number of answers).
+        log: Whether the change point is looked for in the curve's logarithm.
+    """
+
+    label: str
+    column: str
+    part: str = ""
+    where: Mapping[str, Any] = field(default_factory=dict)
+    threshold: float | None = None
+    unit: Literal["", "log_answers"] = ""
+    log: bool = False
+
+
+@dataclass(frozen=True)
 class Measure:
     """A measure; the constant MEASURE of its module.
 
@@ -91,6 +114,9 @@ class Measure:
         plot: `plot(tables) -> Figure`; it never sees a model.
         params: Defaults of what `compute` takes in `params`.
         uses_keys: Whether rows depend on the run's key frequencies.
+        series: Curves that lead and lag compare with the test accuracy.
+        on_request: Costs too much to be computed unasked: only if it is named, and then at the
+            checkpoints that its parts name.
     """
 
     name: str
@@ -100,6 +126,8 @@ class Measure:
     plot: "Callable[[Tables], Figure]"
     params: Mapping[str, Any] = field(default_factory=dict)
     uses_keys: bool = False
+    series: tuple[Series, ...] = ()
+    on_request: bool = False
 
     def table_names(self) -> list[str]:
         """As `run.table` takes them: name, name.part."""

@@ -51,14 +51,15 @@ def load_measure_file(path: Path) -> Measure:
 
 
 def select(wanted: Iterable[str | Measure] | None) -> dict[str, Measure]:
-    """The measures asked for, by name or as they are, in the given order; None: all of the package's.
+    """The measures asked for, by name or as they are, in the given order; None: all of the package's
+    that are not computed on request only.
 
     Raises:
         GrokinterpError: an unknown name, or a measure named like another one.
     """
     known = dict(builtin_measures())
     if wanted is None:
-        return known
+        return {name: measure for name, measure in known.items() if not measure.on_request}
     asked = list(wanted)
     for measure in asked:
         if isinstance(measure, Measure):

@@ -1,0 +1,74 @@
+"""Snapshots of a checkpoint's weights, and of a model in memory."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+
+from grokinterp.config import RunConfig, TaskConfig
+from grokinterp.errors import GrokinterpError
+from grokinterp.models.forward import build_forward
+from grokinterp.models.weights import Weights, is_trained, weight_specs
+from grokinterp.snapshots.snapshot import Snapshot
+from grokinterp.tasks import Task, build_task
+
+
+def snapshot_of_weights(
+    config: RunConfig,
+    task: Task,
+    weights: Weights,
+    train_mask: Bool[np.ndarray, "n_left n_right"] | None,
+    step: int,
+    device: str | torch.device = "cpu",
+) -> Snapshot:
+    """A snapshot of a checkpoint's weights, cast to float64."""
+    forward = build_forward(config.model, task.layout, task.n_answers, dtype=torch.float64)
+    weights = {name: value.to(device, torch.float64) for name, value in weights.items()}
+    if not all(bool(value.isfinite().all()) for value in weights.values()):
+        raise GrokinterpError(f"the checkpoint of step {step} holds weights that are not numbers; delete it")
+    specs = weight_specs(config.model, task.layout, task.n_answers)
+    trained = tuple(name for name, spec in specs.items() if is_trained(spec, config.model))
+    return Snapshot(task, weights, forward, train_mask, step, trained=trained)
+
+
+def snapshot_of_model(
+    model: Any,
+    task: Task | TaskConfig,
+    split: Bool[np.ndarray, "n_left n_right"] | None = None,
+    *,
+    step: int = 0,
+) -> Snapshot:
+    """Measure any HookedTransformer that is in memory; the model itself is not touched.
+
+    Args:
+        model: A HookedTransformer that reads `task`'s layout; more output columns than answers
+            (an '=' column) are dropped.
+        task: The operation, as a Task or as a TaskConfig.
+        split: Training mask (n_left, n_right), or None where it is unknown.
+        step: What to call this moment.
+
+    Raises:
+        GrokinterpError: not a HookedTransformer, or its shape contradicts the task or the split.
+    """
+    from grokinterp.models.transformer import forward_of, parameters_of
+
+    if isinstance(task, TaskConfig):
+        task = build_task(task)
+    if not isinstance(task, Task):
+        raise GrokinterpError(f"task is a {type(task).__name__}; pass a Task or a TaskConfig")
+    mask = None if split is None else np.asarray(split, dtype=bool)
+    if mask is not None and mask.shape != task.table.shape:
+        raise GrokinterpError(
+            f"the split is a mask of shape {mask.shape}, but {task.name} has {task.table.shape}; "
+            "give True for each training pair (a, b)"
+        )
+    forward = forward_of(model, task.layout, torch.float64)
+    weights = {name: value.double() for name, value in parameters_of(model).items()}
+    if weights["unembed.W_U"].shape[1] < task.n_answers:
+        raise GrokinterpError(
+            f"the model has {weights['unembed.W_U'].shape[1]} outputs, but {task.name} has "
+            f"{task.n_answers} answers; pass the task it was trained on"
+        )
+    trained = tuple(name for name, value in model.named_parameters() if value.requires_grad)
+    return Snapshot(task, weights, forward, mask, step, trained=trained)
