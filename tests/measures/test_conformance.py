@@ -82,7 +82,7 @@ def test_parameters_survive_json_and_everything_is_described(name):
 @pytest.fixture(scope="module")
 def analyzed(tiny_runs) -> dict[str, gi.Run]:
     for name, run in tiny_runs.items():
-        outcome = gi.analyze(run, show_progress=False)
+        outcome = gi.analyze(run, MEASURES, show_progress=False)
         assert not outcome.failed, (name, outcome.failed)
         assert not outcome.damaged
         assert set(outcome.skipped) >= set(FOURIER if name in WITHOUT_FREQUENCIES else ())
