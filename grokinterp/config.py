@@ -15,12 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from grokinterp.errors import GrokinterpError
 from grokinterp.explain import explain, suggest
+from grokinterp.group_names import EXAMPLES, group_order
 
 SCHEMA_VERSION = 1
 
 MODULAR_OPERATIONS = ("x+y", "x-y", "x*y", "x/y")
 GROUP_OPERATION = "x.y"
-GROUPS = {"S3": 6, "S4": 24, "S5": 120}
 OPERATION_ALIASES = {
     "add": "x+y",
     "subtract": "x-y",
@@ -52,7 +52,7 @@ class TaskConfig(Section):
 
     operation: str = Field("x+y", description="x+y, x-y, x*y or x/y (mod p), or x.y (in a group)")
     p: int | None = Field(None, ge=2, le=MAX_P, description="modulus; 113 if not given")
-    group: str | None = Field(None, description="S3, S4 or S5, for operation x.y")
+    group: str | None = Field(None, description=f"for operation x.y: {EXAMPLES}")
     layout: Literal["a b =", "a op b =", "a b"] = Field(
         "a b =", description="the tokens of one example; the last position is read"
     )
@@ -86,11 +86,10 @@ class TaskConfig(Section):
         if self.operation == GROUP_OPERATION:
             if self.p is not None:
                 raise ValueError("p belongs to the modular operations; leave it out for x.y")
-            if self.group not in GROUPS:
-                raise ValueError(
-                    f"operation x.y needs a group: --task.group {', '.join(GROUPS)}"
-                    + (f" (not {self.group!r})" if self.group else "")
-                )
+            if self.group is None:
+                raise ValueError(f"operation x.y needs a group: --task.group {EXAMPLES}")
+            if not 2 <= group_order(self.group) <= MAX_P:
+                raise ValueError(f"{self.group} has {group_order(self.group)} elements; tasks take 2 to {MAX_P}")
         elif self.group is not None:
             raise ValueError("a group needs operation x.y: --task.operation x.y")
         n_train = train_size(self.frac_train, self.n_pairs)
@@ -104,7 +103,7 @@ class TaskConfig(Section):
     @property
     def n_elements(self) -> int:
         """Size of the set that the operands come from."""
-        return GROUPS[self.group] if self.group is not None else self.p or DEFAULT_P
+        return group_order(self.group) if self.group is not None else self.p or DEFAULT_P
 
     @property
     def n_pairs(self) -> int:

@@ -36,6 +36,7 @@ def write_task(rundir: RunDir, task: Task, train_mask: np.ndarray | None) -> Non
         "layout": task.layout.name,
         "n_operand_tokens": str(task.layout.n_operand_tokens),
         "structure": task.structure,
+        "group": task.group_name,
         "coordinates": task.coordinates.label if task.coordinates is not None else "",
     }
     _save_numpy(rundir.task_path, tensors, meta)
@@ -51,7 +52,8 @@ def read_task(rundir: RunDir) -> Task:
         parts = (tensors["left"], tensors["right"], tensors["answer"])
         coordinates = CyclicCoordinates(*parts, meta["coordinates"])
     layout = build_layout(meta["layout"], int(meta["n_operand_tokens"]))
-    return Task(meta["name"], tensors["table"], int(meta["n_answers"]), layout, coordinates, meta["structure"])
+    n_answers, group = int(meta["n_answers"]), meta.get("group", "")
+    return Task(meta["name"], tensors["table"], n_answers, layout, coordinates, meta["structure"], group)
 
 
 def read_train_mask(rundir: RunDir) -> np.ndarray | None:

@@ -5,7 +5,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from grokinterp.tasks.groups import composition_table, symmetric_group
+from grokinterp.harmonics.groups import composition_table, symmetric_group
 
 ORDERS = {3: 6, 4: 24, 5: 120}
 
