@@ -123,8 +123,8 @@ class _Analysis:
         self.run, self.chosen, self.settings, self.device = run, chosen, settings, device
         self.outcome = Outcome()
         self.digests = checkpoint_digests(run.rundir)
-        self.keys = run.key_frequencies
-        self.sources = Sources(run.rundir, settings, self.keys)
+        self.keys, self.irreps = run.key_frequencies, run.key_irreps
+        self.sources = Sources(run.rundir, settings, self.keys, self.irreps)
         self.snapshot_work: list[_Work] = []
         self.run_work: list[_Work] = []
         self.selected: list[int] = []
@@ -183,7 +183,7 @@ class _Analysis:
 
     def _one_checkpoint(self, step: int) -> None:
         try:
-            snapshot = self.run.bare_snapshot(step, device=self.device).with_keys(self.keys)
+            snapshot = self.run.bare_snapshot(step, device=self.device).with_keys(self.keys, self.irreps)
         except GrokinterpError as error:
             self.outcome.damaged.append(str(error))
             for work in self.snapshot_work:  # rows from when it was sound are better than none

@@ -1,8 +1,9 @@
 """A run on disk as an object: config, checkpoints, metrics, phases, tables."""
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from grokinterp.harmonics.keys import KeyFrequencies
     from grokinterp.snapshots import Snapshot
     from grokinterp.tasks import Task
+
+T = TypeVar("T")
 
 
 class Run:
@@ -84,7 +87,7 @@ class Run:
 
     def snapshot(self, step: int | None = None, *, device: str = "cpu") -> "Snapshot":
         """The network at `step` (default: the last checkpoint) under the run's key frequencies."""
-        return self.bare_snapshot(step, device=device).with_keys(self.key_frequencies)
+        return self.bare_snapshot(step, device=device).with_keys(self.key_frequencies, self.key_irreps)
 
     def bare_snapshot(self, step: int | None = None, *, device: str = "cpu") -> "Snapshot":
         """The network at `step`, with no key frequencies but its own."""
@@ -97,9 +100,20 @@ class Run:
     @property
     def key_frequencies(self) -> "KeyFrequencies | None":
         """Key frequencies of the last readable checkpoint; None where the operation has none."""
+        return self._of_last(lambda snapshot: snapshot.own_keys)
+
+    @property
+    def key_irreps(self) -> tuple[str, ...] | None:
+        """Key irreps of the last readable checkpoint; None for cyclic groups, which have frequencies, and no group."""
+        if self.task.coordinates is not None:
+            return None
+        return self._of_last(lambda snapshot: snapshot.own_irreps)
+
+    def _of_last(self, quantity: "Callable[[Snapshot], T]") -> "T | None":
+        """Of the last checkpoint that can be read; None where the operation has no such quantity."""
         for step in reversed(self.steps):
             try:
-                return self.bare_snapshot(step).own_keys
+                return quantity(self.bare_snapshot(step))
             except NotApplicableError:
                 return None
             except GrokinterpError:

@@ -26,8 +26,14 @@ Checkpoints = Mapping[str, Mapping[str, str]]
 class Sources:
     """The sources of one run's tables under given parameters and key frequencies."""
 
-    def __init__(self, rundir: RunDir, settings: Mapping[str, Mapping[str, Any]], keys: KeyFrequencies | None) -> None:
-        self._rundir, self._settings, self._keys = rundir, settings, keys
+    def __init__(
+        self,
+        rundir: RunDir,
+        settings: Mapping[str, Mapping[str, Any]],
+        keys: KeyFrequencies | None,
+        irreps: tuple[str, ...] | None = None,
+    ) -> None:
+        self._rundir, self._settings, self._keys, self._irreps = rundir, settings, keys, irreps
 
     def checkpoints(self, measure: Measure) -> Checkpoints:
         """From which checkpoints the rows on disk are; empty for tables that changed or whose other sources did."""
@@ -80,6 +86,8 @@ class Sources:
         if measure.uses_keys and self._keys is not None:
             ks = list(self._keys.ks)
             keys = {"frequencies": ks, "rule": self._keys.rule, "threshold": self._keys.threshold}
+        elif measure.uses_keys and self._irreps is not None:
+            keys = {"irreps": list(self._irreps)}
         params = json.loads(json.dumps(self._settings[measure.name]))  # as it comes back from disk
         return {"code": code_digest(measure), "params": params, "keys": keys}
 

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from grokinterp.errors import NotApplicableError
 from grokinterp.harmonics.cyclic import CyclicCoordinates, frequencies, sum_means
+from grokinterp.harmonics.group_spectrum import key_irreps, product_means, trace_similarities
+from grokinterp.harmonics.groups import GroupCoordinates
 from grokinterp.harmonics.keys import KeyFrequencies, logit_rule, matrix_rule
 from grokinterp.harmonics.neurons import NeuronSpectrum, neuron_spectrum
 from grokinterp.models.forward import Activations, Forward
@@ -38,6 +40,7 @@ class Snapshot:
         step: Optimizer steps since the initialisation.
         fixed_keys: The key frequencies of the run's last checkpoint; None for a lone snapshot,
             whose own are then used.
+        fixed_irreps: The same for operations that are the product of a group that is not cyclic.
         trained: Names of the weights that training changes; None for all of them.
     """
 
@@ -47,14 +50,15 @@ class Snapshot:
     train_mask: Bool[np.ndarray, "n_left n_right"] | None = None
     step: int = 0
     fixed_keys: KeyFrequencies | None = None
+    fixed_irreps: tuple[str, ...] | None = None
     trained: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
         return f"Snapshot({self.task.name}, step {self.step}, {sum(w.numel() for w in self.weights.values())} weights)"
 
-    def with_keys(self, keys: KeyFrequencies | None) -> "Snapshot":
-        """The same snapshot under other fixed key frequencies."""
-        return replace(self, fixed_keys=keys)
+    def with_keys(self, keys: KeyFrequencies | None, irreps: tuple[str, ...] | None = None) -> "Snapshot":
+        """The same snapshot under other fixed key frequencies or irreps."""
+        return replace(self, fixed_keys=keys, fixed_irreps=irreps)
 
     def with_weights(self, changed: Weights) -> "Snapshot":
         """The same network with some weights replaced: an ablation, a transplant.
@@ -207,8 +211,8 @@ class Snapshot:
         return _reorder(_reorder(by_pair, 0, self.coordinates.left), 1, self.coordinates.right)
 
     def natural_rows(self, what: str) -> Float[Tensor, "n features"]:
-        """Rows of W_E, W_U or W_L (by name) in natural order."""
-        c = self.coordinates
+        """Rows of W_E, W_U or W_L (by name) in natural order, or in group order where there is none."""
+        c = self.coordinates if self.task.coordinates is not None else self.group
         rows, order = {
             "W_E": (self.embedding, c.left),
             "W_U": (self.unembedding, c.answer),
@@ -216,12 +220,60 @@ class Snapshot:
         }[what]
         return rows[torch.from_numpy(order).to(rows.device)]
 
+    # Group order -----------------------------------------------------------------------------
+
+    @property
+    def group(self) -> GroupCoordinates:
+        """The isomorphism with the product of a group.
+
+        Raises:
+            NotApplicableError: the operation is no group's product, or of a group of one element.
+        """
+        found = self.task.group
+        if found is None:
+            raise NotApplicableError(f"needs an operation that is the product of a group: {self.task.structure}")
+        if found.group.order < 2:
+            raise NotApplicableError("needs a group with more than one element")
+        return found
+
+    @cached_property
+    def group_logits(self) -> Float[Tensor, "n n n_answers"]:
+        """Logits in group order; the right answer of (g, h) is g.h."""
+        return self.logits if self.group and self.task.coordinates is None else self.natural_logits
+
+    @cached_property
+    def product_means(self) -> Float[Tensor, "n n_answers"]:
+        """Mean logits by product g.h; see `harmonics.group_spectrum.product_means`."""
+        if self.task.coordinates is not None:
+            return self.sum_means
+        return product_means(self.group_logits, torch.from_numpy(self.group.group.table).to(self.logits.device))
+
+    @cached_property
+    def trace_similarities(self) -> Float[Tensor, " n_irreps"]:
+        """Of each nontrivial real irrep; see `harmonics.group_spectrum.trace_similarities`."""
+        n = self.group.group.order
+        return trace_similarities(self.group_logits[:, :, :n], self.product_means[:, :n], self.group.group)
+
+    @property
+    def own_irreps(self) -> tuple[str, ...]:
+        """Key irreps of this snapshot: its key frequencies, or those of the largest trace similarities."""
+        if self.task.coordinates is not None:
+            return tuple(f"k={k}" for k in self.own_keys.ks)
+        return key_irreps(self.trace_similarities, self.group.group)
+
+    @property
+    def key_irreps(self) -> tuple[str, ...]:
+        """The run's key irreps, from its last checkpoint; a lone snapshot's own."""
+        if self.task.coordinates is not None:
+            return tuple(f"k={k}" for k in self.keys.ks)
+        return self.fixed_irreps if self.fixed_irreps is not None else self.own_irreps
+
     # Key frequencies -------------------------------------------------------------------------
 
     @cached_property
     def own_keys(self) -> KeyFrequencies:
         """Key frequencies of this snapshot by the W_L rule (the logit rule without an MLP)."""
-        if f"blocks.{self.n_layers - 1}.mlp.W_out" in self.weights:
+        if self.coordinates.n and f"blocks.{self.n_layers - 1}.mlp.W_out" in self.weights:
             return matrix_rule("W_L", self.natural_rows("W_L"))
         return logit_rule(self.sum_means)
 
