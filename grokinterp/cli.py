@@ -12,7 +12,8 @@ from pydantic import BaseModel, Field, create_model
 from rich.console import Console
 
 import grokinterp
-from grokinterp.config import ModelConfig, OptimizerConfig, RunConfig, TaskConfig, TrainConfig
+from grokinterp.commands import analyze_one, chosen_measures, draw, format_names, preset_config
+from grokinterp.config import ModelConfig, OptimizerConfig, TaskConfig, TrainConfig
 from grokinterp.errors import GrokinterpError
 from grokinterp.exits import exit_status, say
 
@@ -67,13 +68,13 @@ def demo(
     from grokinterp.show import print_summary
     from grokinterp.training.start import train as train_config
 
-    check_formats(_formats(format))
+    check_formats(format_names(format))
     say("training: 1-layer transformer, x+y mod 113, 30 % of the pairs")
     run = train_config(presets.quick(), out)
     say("analyzing")
-    status = _analyze_one(run.path, None)
+    status = analyze_one(run.path, None)
     say("drawing figures")
-    _draw(run.path, None, None, _formats(format))
+    draw(run.path, None, None, format_names(format))
     print_summary(run, Console())
     return status
 
@@ -107,7 +108,7 @@ def train(
     flags = {name: given.model_dump(exclude_unset=True) for name, given in sections.items() if given}
     if device is not None:
         flags.setdefault("train", {})["device"] = device
-    base = _preset(preset, config)
+    base = preset_config(preset, config)
     layers = [load_toml(config), flags] if config is not None else [flags]
     settings = override(base, *layers)
     if out is None and Path(settings.name).name != settings.name:
@@ -133,6 +134,9 @@ def analyze(
     out: Out = None,
     measure_file: MeasureFile | None = None,
     device: Device = "cpu",
+    jobs: Annotated[
+        int | None, Parameter(help="Checkpoints at a time, each on one core; all cores if not given.")
+    ] = None,
 ) -> int:
     """Compute the tables of a run, of its ckpts/ folder, or of every run in a folder.
 
@@ -145,14 +149,15 @@ def analyze(
     """
     from grokinterp.run import find_runs
 
-    measures = _measures(only, measure_file)
+    measures = chosen_measures(only, measure_file)
     found = find_runs(path)
     worst = 0
     for one in found:
         if len(found) > 1:
             say(f"analyzing {one}")
         target = out / one.name if out is not None and len(found) > 1 else out
-        worst = max(worst, _analyze_one(one, measures, every=every, full=full, force=force, out=target, device=device))
+        options = {"every": every, "full": full, "force": force, "out": target, "device": device, "jobs": jobs}
+        worst = max(worst, analyze_one(one, measures, **options))
     return worst
 
 
@@ -163,6 +168,7 @@ def figures(
     *,
     format: Annotated[str, Parameter(help="png, pdf, svg, comma-separated.")] = "png",  # noqa: A002
     only: Annotated[str | None, Parameter(help="Measures, comma-separated.")] = None,
+    films: Annotated[bool, Parameter(negative=(), help="Also GIFs of the symbols and of the spectrum.")] = False,
     measure_file: MeasureFile | None = None,
     out: Out = None,
 ) -> int:
@@ -175,10 +181,11 @@ def figures(
     """
     from grokinterp.run import find_runs
 
-    measures = _measures(only, measure_file)
+    measures = chosen_measures(only, measure_file)
     found = find_runs(path)
     for one in found:
-        _draw(one, measures, out / one.name if out is not None and len(found) > 1 else out, _formats(format))
+        target = out / one.name if out is not None and len(found) > 1 else out
+        draw(one, measures, target, format_names(format), films=films)
     return 0
 
 
@@ -234,65 +241,6 @@ def main() -> None:
 def run_command(tokens: list[str] | None) -> int:
     """Run one command and return its exit status: 0, 1 a measure failed, 2 bad input, 130 stopped."""
     return exit_status(lambda: app(tokens, exit_on_error=False, print_error=False, result_action="return_value"))
-
-
-def _preset(name: str | None, config: Path | None) -> RunConfig:
-    from grokinterp.explain import suggest
-    from grokinterp.presets import PRESETS
-
-    if name is None:
-        if config is None:
-            raise GrokinterpError(f"name a preset ({', '.join(PRESETS)}) or give --config FILE.toml")
-        return RunConfig()
-    if name not in PRESETS:
-        raise GrokinterpError(f"{name!r} is not a preset; {suggest(name, PRESETS)}")
-    return PRESETS[name]()
-
-
-def _analyze_one(path: Path, measures: list[Any] | None, *, out: Path | None = None, **options: Any) -> int:
-    """Analyze one run and say what came of it; 1 if a measure failed, 2 if a checkpoint is damaged."""
-    from grokinterp.analysis import analyze as analyze_run
-    from grokinterp.run import open_run
-
-    outcome = analyze_run(open_run(path, out=out), measures, **options)
-    computed, kept = sum(outcome.computed.values()), sum(outcome.reused.values())
-    say(f"tables in {(out or path) / 'measures'}: {computed} parts of checkpoints computed, {kept} kept")
-    for name, why in outcome.skipped.items():
-        say(f"skipped {name}: {why}")
-    for sentence in outcome.damaged:
-        say(sentence)
-    for name, why in outcome.failed.items():
-        say(f"failed {name}: {why}")
-    if outcome.damaged:
-        return 2
-    return 1 if outcome.failed else 0
-
-
-def _draw(path: Path, measures: list[Any] | None, out: Path | None, formats: list[str]) -> None:
-    from grokinterp.figures import draw_figures
-    from grokinterp.run import open_run
-
-    console = Console()
-    for paths in draw_figures(open_run(path, out=out), measures, formats).values():
-        for figure in paths:
-            console.print(str(figure), soft_wrap=True, highlight=False, markup=False)
-
-
-def _measures(only: str | None, files: list[Path] | None) -> list[Any] | None:
-    """Names and Measure objects; None for all of the package."""
-    from grokinterp.measures.registry import load_measure_file
-
-    own = [load_measure_file(file) for file in files or []]
-    if only is None:
-        return own or None
-    names = [name.strip() for name in only.split(",") if name.strip()]
-    if not names:
-        raise GrokinterpError("--only names no measure; see `grokinterp list`, or leave it out for all")
-    return [*names, *own]
-
-
-def _formats(text: str) -> list[str]:
-    return [form.strip() for form in text.split(",")]
 
 
 if __name__ == "__main__":

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 FORMATS = ("png", "pdf", "svg")
 
+OVERVIEW = "overview"
+"""Name of the figure that shows a run as a whole; see `grokinterp.overview`."""
+
 
 def load_tables(run: Run, measure: Measure) -> Tables:
     """What the measure's plot function takes.
@@ -35,11 +38,15 @@ def load_tables(run: Run, measure: Measure) -> Tables:
 
 
 def plot(run: Run, name: str | Measure) -> "Figure":
-    """The figure of one measure as a matplotlib Figure, drawn from its tables.
+    """The figure of one measure, or "overview", as a matplotlib Figure, drawn from its tables.
 
     Raises:
         GrokinterpError: an unknown measure, or one whose tables were not computed.
     """
+    if name == OVERVIEW:
+        from grokinterp.overview import overview
+
+        return overview(run)
     (measure,) = select([name]).values()
     return measure.plot(load_tables(run, measure))
 
@@ -51,7 +58,7 @@ def draw_figures(
     *,
     show_progress: bool | None = None,
 ) -> dict[str, list[Path]]:
-    """Draw and save the figures of all measures that have tables; the paths by measure.
+    """Draw and save the overview and the figures of all measures that have tables; the paths by name.
 
     Raises:
         GrokinterpError: an unknown format or measure, or a run without any table.
@@ -59,14 +66,15 @@ def draw_figures(
     from grokinterp.plotting import save_figure
 
     check_formats(formats)
-    known = builtin_measures() if names is None else select(names)
-    chosen = {name: measure for name, measure in known.items() if names is not None or has_tables(run, measure)}
-    if not chosen:
+    wanted = measured(run) if names is None else [name for name in names if name != OVERVIEW]
+    chosen = select(wanted) if wanted else {}
+    whole = chosen if names is None else OVERVIEW in {*names}
+    if not chosen and not whole:
         raise GrokinterpError(f"{run.rundir.out} has no tables yet; run `grokinterp analyze {run.path}` first")
-    drawn = {}
-    with progress_bar("drawing", len(chosen), show=show_progress) as report:
-        for done, (name, measure) in enumerate(chosen.items(), start=1):
-            figure = measure.plot(load_tables(run, measure))
+    drawn, everything = {}, [*([OVERVIEW] if whole else []), *chosen]
+    with progress_bar("drawing", len(everything), show=show_progress) as report:
+        for done, name in enumerate(everything, start=1):
+            figure = plot(run, chosen.get(name, name))
             drawn[name] = save_figure(figure, run.rundir.figures / name, formats)
             report(done, name)
     return drawn
@@ -91,6 +99,17 @@ def has_tables(run: Run, measure: Measure) -> bool:
 def measured(run: Run) -> list[str]:
     """The package's measures that have tables in this run."""
     return [name for name, measure in builtin_measures().items() if has_tables(run, measure)]
+
+
+def skipped(run: Run) -> dict[str, str]:
+    """Why a measure has no meaning for this run, by name."""
+    reasons = {}
+    for name in builtin_measures():
+        path = run.rundir.table_info_path(name)
+        reason = read_json(path).get("skipped") if path.exists() else None
+        if reason:
+            reasons[name] = str(reason)
+    return reasons
 
 
 def saved_keys(run: Run) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap, hsv_to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from grokinterp.phases import Phases
 from grokinterp.runs.files import write_atomically
@@ -81,18 +82,20 @@ def figure(
     width: Literal["column", "text"] = "column",
     height: float = 2.2,
     square: bool = False,
+    grid: bool = False,
 ) -> tuple[Figure, Any]:
     """A figure of a paper's width and its axes: one, a row, a column, or a grid (always when square).
 
     Args:
         height: Inches a row.
+        grid: Axes as a 2-D array, whatever their number.
         square: Cells of equal aspect, with a frame, without ticks; the width follows the height.
     """
     with mpl.rc_context(STYLE):
         size = (max(columns * height + 0.5, 2.0), rows * height + 0.25) if square else (WIDTHS[width], rows * height)
         fig = NotebookFigure(figsize=size, layout="constrained")
         FigureCanvasAgg(fig)
-        axes = fig.subplots(rows, columns, squeeze=not square)
+        axes = fig.subplots(rows, columns, squeeze=not (square or grid))
         if square:
             for axis in axes.flat:
                 axis.set_aspect("equal")
@@ -121,6 +124,7 @@ def over_steps(
             shade_phases(axis, phases)
             if phases.last_step:
                 axis.set_xlim(0, phases.last_step)
+                axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             place = axis.get_subplotspec()
             if place is None or place.is_last_row():
                 axis.set_xlabel("optimizer step")

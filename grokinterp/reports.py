@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grokinterp.figures import load_tables, measured
+from grokinterp.figures import OVERVIEW, measured, plot, skipped
 from grokinterp.measures.registry import builtin_measures
 from grokinterp.run import Run
 from grokinterp.runs.files import write_text
@@ -34,6 +34,7 @@ pre {{ overflow-x: auto; font-size: 0.75rem; background: #f5f5f5; padding: 1rem;
 <p>{story}</p>
 <div class="wide">{landmarks}</div>
 {figures}
+{skipped}
 <h2>Config</h2>
 <pre>{config}</pre>
 </html>
@@ -51,7 +52,8 @@ def report(run: Run) -> Path:
         title=html.escape(f"{name}: {run.config.task.operation}"),
         story=html.escape(story(run)),
         landmarks=_landmark_html(run),
-        figures="\n".join(_figure_html(run, measure) for measure in measured(run)),
+        figures="\n".join(_figure_html(run, name) for name in (OVERVIEW, *measured(run))),
+        skipped=_skipped_html(run),
         config=html.escape(run.config.to_toml()),
     )
     write_text(run.rundir.report_path, page)
@@ -84,14 +86,21 @@ def _landmark_html(run: Run) -> str:
 
 
 def _figure_html(run: Run, name: str) -> str:
-    measure = builtin_measures()[name]
-    image = base64.b64encode(_png(measure.plot(load_tables(run, measure)))).decode("ascii")
-    caption = html.escape(f"{measure.summary} {measure.reference}")
+    measure = builtin_measures().get(name)
+    image = base64.b64encode(_png(plot(run, name))).decode("ascii")
+    caption = html.escape(f"{measure.summary} {measure.reference}" if measure else "The run as a whole.")
     title = html.escape(name)
     return (
         f'<h2 id="{title}">{title}</h2><figure><img alt="{caption}" src="data:image/png;base64,{image}">'
         f"<figcaption>{caption}</figcaption></figure>"
     )
+
+
+def _skipped_html(run: Run) -> str:
+    """Measures without a meaning here, each with its reason."""
+    reasons = skipped(run)
+    rows = "".join(f"<li>{html.escape(name)}: {html.escape(why)}</li>" for name, why in reasons.items())
+    return f"<h2>Not measured</h2><ul>{rows}</ul>" if rows else ""
 
 
 def _png(figure: "Figure") -> bytes:

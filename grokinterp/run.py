@@ -9,7 +9,9 @@ import pandas as pd
 
 from grokinterp.config import RunConfig
 from grokinterp.errors import GrokinterpError, NotApplicableError
+from grokinterp.leads import LEAD_COLUMNS
 from grokinterp.phases import Phases, find_phases
+from grokinterp.runs.files import read_json
 from grokinterp.runs.metrics import read_metrics
 from grokinterp.runs.rundir import RunDir
 from grokinterp.tables import read_table
@@ -58,6 +60,16 @@ class Run:
     def phases(self) -> Phases:
         """Events and phases."""
         return find_phases(read_metrics(self.rundir.metrics_path))
+
+    @property
+    def leads(self) -> pd.DataFrame:
+        """When each measure's curves moved, against test accuracy, from the last analysis; empty before it.
+
+        The columns are those of `grokinterp.leads.LEAD_COLUMNS`.
+        """
+        path = self.rundir.phases_path
+        saved = read_json(path).get("leads") if path.exists() else None
+        return pd.DataFrame(saved or [], columns=list(LEAD_COLUMNS))
 
     @cached_property
     def task(self) -> "Task":

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from grokinterp.figures import saved_keys
+from grokinterp.figures import saved_keys, skipped
 from grokinterp.measures.registry import builtin_measures
 from grokinterp.phases import Phases
 from grokinterp.reports import story
@@ -26,6 +26,14 @@ LABELS = {
 }
 
 
+WHERE = {
+    "all": "every checkpoint",
+    "landmarks": "the events and eight evenly spaced checkpoints",
+    "events": "init, memorised, grokked and end",
+    "last": "the last checkpoint",
+}
+
+
 def print_summary(run: Run, console: Console) -> None:
     """Story, phases, key frequencies and the landmark table; parts not computed are left out."""
     phases = run.phases
@@ -40,6 +48,11 @@ def print_summary(run: Run, console: Console) -> None:
     marks = landmark_table(run, phases)
     if marks:
         console.print(_landmarks(marks))
+    leads = run.leads
+    if len(leads):
+        console.print(_leads(leads))
+    for name, why in skipped(run).items():
+        console.print(f"no {name}: {escape(why)}", style="dim", highlight=False, soft_wrap=True)
     if run.rundir.figures.is_dir():
         console.print("figures:", highlight=False)
         for path in sorted(run.rundir.figures.iterdir()):
@@ -52,8 +65,10 @@ def print_measures(console: Console) -> None:
     for name, measure in builtin_measures().items():
         console.print(f"[bold]{name}[/bold]  {escape(measure.summary)}", highlight=False)
         console.print(f"  {escape(measure.reference)}", style="dim", highlight=False)
+        if measure.on_request:
+            console.print(f"  on request: --only {name}", highlight=False)
         for table_name, part in zip(measure.table_names(), measure.parts.values(), strict=True):
-            where = "once a run" if part.scope == "run" else f"{part.steps} checkpoints"
+            where = "once a run" if part.scope == "run" else WHERE[part.steps]
             console.print(f"  table {table_name} ({where})", highlight=False)
             for column, about in part.all_columns.items():
                 unit = f" ({about.unit})" if about.unit else ""
@@ -64,6 +79,20 @@ def _phase_table(phases: Phases) -> Table:
     table = Table("phase", "from step", "to step", box=None, pad_edge=False)
     for phase in phases.phases:
         table.add_row(phase.name, str(phase.start), str(phase.end))
+    return table
+
+
+def _leads(leads: Any) -> Table:
+    """When each curve moved, and how many steps that is before test accuracy 0.5."""
+    table = Table("what moved when", "step", "before accuracy 0.5", "rule", box=None, pad_edge=False)
+    for column in table.columns[1:3]:
+        column.justify = "right"
+    moved = leads[leads["step"].notna()].sort_values("step", kind="stable")
+    for row in moved.to_dict("records"):
+        lead, low, high = (row[f"lead_half_accuracy{end}"] for end in ("", "_low", "_high"))
+        before = "-" if lead != lead or lead is None else f"{lead:+.0f} ({low:+.0f}..{high:+.0f})"
+        after, until = int(row["after"]), int(row["until"])
+        table.add_row(escape(row["label"]), f"{after}..{until}", before, escape(row["rule"]), style=None)
     return table
 
 

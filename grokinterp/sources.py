@@ -131,6 +131,7 @@ def _source(function: Callable[..., Any]) -> str:
 def _shared_code() -> str:
     """The source of the rooms that measures take their numbers from."""
     package = Path(__file__).parent
-    rooms = [package / room for room in ("snapshots", "harmonics", "landscape", "models")]
+    rooms = [package / room for room in ("snapshots", "harmonics", "landscape", "models", "phases")]
     files = [file for room in rooms for file in sorted(room.glob("*.py"))]
+    files += [package / "curves.py", package / "spikes.py"]
     return "".join(file.read_text(encoding="utf-8") for file in files)

@@ -33,12 +33,19 @@ def summarize(run: "Run", phases: Phases) -> dict[str, Any]:
     for section, fields in config.items():
         if isinstance(fields, dict):
             row |= {f"{section}.{field}": value for field, value in fields.items()}
+    descent = phases.double_descent
     row |= {
         "memorization_step": phases.memorization_step,
         "generalization_step": phases.generalization_step,
+        "generalization_95_step": phases.step("generalization_95"),
+        "small_test_loss_step": phases.step("small_test_loss"),
+        "change_point_step": phases.change_point.step if phases.change_point else None,
         "grokking_delay": phases.grokking_delay,
         "censored": phases.censored,
         "last_step": phases.last_step,
+        "double_descent_peak_step": descent.peak_step if descent else None,
+        "double_descent_height": descent.height if descent else None,
+        "n_train_loss_spikes": len(phases.spike_steps),
         "key_frequencies": list(run.key_frequencies.ks) if run.key_frequencies else None,
     }
     for mark, values in landmark_table(run, phases).items():

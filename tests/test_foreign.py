@@ -54,6 +54,9 @@ def values(snapshot) -> dict[str, float]:
     for split in ("all", "train", "test"):
         row = one(progress, keys="last", split=split)
         found |= {f"{name}_{split}": row[name] for name in ("restricted_loss", "excluded_loss")}
+    for row in measured("progress_measures", snapshot, "definitions"):
+        if (row["keys"], row["space"], row["split"]) == ("last", "logits", "all"):
+            found[f"restricted_loss_all_{row['keep_set']}"] = row["restricted_loss"]
     return found
 
 
@@ -83,7 +86,7 @@ def test_its_key_frequencies_by_each_rule(snapshot):
 def test_its_clusters_of_neurons(snapshot):
     rows = measured("neuron_frequencies", snapshot)
     expected = EXPECTED["clusters"]
-    assert {row["frequency"]: row["n_neurons"] for row in rows} == {
+    assert {row["k"]: row["n_neurons"] for row in rows} == {
         0: expected["all"],
         **{k: expected[str(k)] for k in EXPECTED["keys"]["neurons"]},
     }

@@ -61,3 +61,13 @@ def test_grokking_is_visible_in_the_landmarks(summary):
     assert summary["end.gini_W_L"] > summary["init.gini_W_L"] + 0.2
     assert summary["end.excluded_loss"] > 10 * summary["end.full_loss"]
     assert summary["end.weight_norm"] < summary["memorised.weight_norm"]
+
+
+def test_every_definition_of_the_grokking_point_and_the_descent_of_the_test_loss_are_in_the_row(summary, grokked_run):
+    phases = grokked_run.phases
+    points = phases.to_json()["grokking_points"]
+    for name in ("generalization", "generalization_95", "small_test_loss", "change_point"):
+        assert summary[f"{name}_step"] == points[name]["step"]
+    assert summary["double_descent_height"] == phases.double_descent.height > 1.5
+    assert summary["double_descent_peak_step"] == phases.double_descent.peak_step < summary["generalization_step"]
+    assert summary["n_train_loss_spikes"] == len(phases.spike_steps)

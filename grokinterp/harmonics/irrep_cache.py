@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -43,7 +44,7 @@ def cached_on_disk(kind: str, key: str, build: Callable[[], NamedArrays]) -> Nam
 def _write(path: Path, named: NamedArrays) -> None:
     """Beside itself, then renamed, so that no reader sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {f"array_{i}": array for i, (_, array) in enumerate(named)}
+    arrays: dict[str, Any] = {f"array_{i}": array for i, (_, array) in enumerate(named)}
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".npz")
     try:
         with os.fdopen(descriptor, "wb") as file:

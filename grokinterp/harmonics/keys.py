@@ -52,3 +52,13 @@ def neuron_rule(
     """Frequencies to which at least one neuron gives `threshold` of its energy."""
     found = best_k[fraction >= threshold]
     return KeyFrequencies(tuple(sorted(set(found.tolist()))), "neurons", threshold)
+
+
+def agreement(one: KeyFrequencies, other: KeyFrequencies) -> float:
+    """Jaccard index |A n B| / |A u B| of two sets; 1 for two empty ones.
+
+    >>> agreement(KeyFrequencies((1, 16, 30), "W_E", 0.25), KeyFrequencies((16, 30), "W_L", 0.25))
+    0.6666666666666666
+    """
+    union = {*one.ks, *other.ks}
+    return len(set(one.ks) & set(other.ks)) / len(union) if union else 1.0

@@ -31,6 +31,13 @@ def pair_spectrum(acts: Float[Tensor, "n n m"]) -> Float[Tensor, "n n m"]:
     return basis @ over_i
 
 
+def from_spectrum(spectrum: Float[Tensor, "n n m"]) -> Float[Tensor, "n n m"]:
+    """F^T S F: the inverse of `pair_spectrum`."""
+    n, _, m = spectrum.shape
+    back = fourier_basis(n).to(spectrum.device, spectrum.dtype).T
+    return back @ (back @ spectrum.reshape(n, n * m)).reshape(n, n, m)
+
+
 def block_energies(
     spectrum: Float[Tensor, "n n m"],
 ) -> tuple[Float[Tensor, "n_frequencies m"], Float[Tensor, " m"]]:

@@ -62,6 +62,11 @@ def restricted_losses(kept: Float[Tensor, "sets n answers"]) -> Float[Tensor, "s
     return kept.logsumexp(dim=2) - kept[:, s, s]
 
 
+def pair_losses(logits: Float[Tensor, "n n answers"], right: Int[Tensor, "n n"]) -> Float[Tensor, "n n"]:
+    """Cross-entropy of each pair, for a cube that depends on more than the sum."""
+    return logits.logsumexp(dim=2) - logits.gather(2, right[:, :, None])[:, :, 0]
+
+
 def to_pairs(by_sum: Float[Tensor, "... n n"]) -> Float[Tensor, "... n n"]:
     """From [s, i] back to [i, j]."""
     n = by_sum.shape[-1]

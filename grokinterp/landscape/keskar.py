@@ -11,6 +11,9 @@ from torch import Tensor
 
 from grokinterp.seeding import generator
 
+STEEP = 1e3
+"""Length of the scaled gradient at a start, where the box has half-width 1."""
+
 
 @dataclass(frozen=True)
 class Sharpness:
@@ -64,22 +67,44 @@ def keskar_phi(
     phi = 100 (h/2) sum(2 |c| r + r^2) / (1 + h |x0|^2 / 2).
     """
     inverse = rows.T @ torch.linalg.inv(rows @ rows.T)
-    radius = (epsilon * ((rows @ x0).abs() + 1)).cpu().numpy()
-    with torch.no_grad():
-        f_start = float(function(x0))
-    best, calls = f_start, 1
+    radius = epsilon * ((rows @ x0).abs() + 1)
+    best, calls = -np.inf, 0
 
-    def negated(y: np.ndarray) -> tuple[float, np.ndarray]:
+    def at(u: np.ndarray) -> tuple[float, np.ndarray]:
+        """f and its gradient at y = radius * u."""
         nonlocal best, calls
-        point = torch.from_numpy(y).to(x0.device).requires_grad_()
-        value = function(x0 + inverse @ point)
+        point = torch.from_numpy(u).to(x0.device).requires_grad_()
+        value = function(x0 + inverse @ (radius * point))
         (gradient,) = torch.autograd.grad(value, point)
         best, calls = max(best, float(value.detach())), calls + 1
-        return -float(value.detach()), -gradient.cpu().numpy()
+        return float(value.detach()), gradient.cpu().numpy()
 
-    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(n_corners, len(radius)))
-    options = {"maxiter": max_iterations, "maxfun": max_evaluations, "ftol": 0.0, "gtol": 0.0}
-    for start in [np.zeros_like(radius), *(signs * radius)]:
-        bounds = list(zip(-radius, radius, strict=True))
-        minimize(negated, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    starts = [np.zeros(len(radius)), *np.random.default_rng(seed).choice([-1.0, 1.0], size=(n_corners, len(radius)))]
+    f_start, *_ = (_ascend(at, start, max_iterations, max_evaluations) for start in starts)
     return Sharpness(100 * (best - f_start) / (1 + f_start), f_start, best, calls)
+
+
+def _ascend(
+    at: Callable[[np.ndarray], tuple[float, np.ndarray]],
+    start: np.ndarray,
+    max_iterations: int,
+    max_evaluations: int,
+) -> float:
+    """L-BFGS-B upwards in the box |u_i| <= 1; returns the value at the start.
+
+    f is scaled so that its gradient at the start has length STEEP: the first step then reaches the sides
+    of the box however small f is, and a line search shortens it where that is too far. Without it, the
+    first steps are as small as the gradient, and most of the evaluations are spent on them.
+    """
+    value_there, slope = at(start)
+    length = float(np.linalg.norm(slope))
+    scale = STEEP / length if length > 0 else 1.0
+    stored = [(value_there, slope)]  # L-BFGS-B asks for it again
+
+    def negated(u: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = stored.pop() if stored else at(u)
+        return -scale * value, -scale * gradient
+
+    options = {"maxiter": max_iterations, "maxfun": max_evaluations, "ftol": 0.0, "gtol": 0.0}
+    minimize(negated, start, jac=True, method="L-BFGS-B", bounds=[(-1.0, 1.0)] * len(start), options=options)
+    return value_there

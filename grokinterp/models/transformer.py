@@ -118,9 +118,11 @@ class HookedForward:
     ) -> Float[Tensor, "batch d_vocab_out"]:
         """Logits at the last position."""
         tokens = self._tokens(left, right)
-        # the mask and other buffers; the weights come with the call
-        torch.nn.Module.to(self.model, tokens.device)
-        self.model.cfg.device = str(tokens.device)  # where TransformerLens moves the residual stream
+        if str(tokens.device) != str(self.model.cfg.device):
+            # the mask and other buffers; the weights come with the call. Only where it changes something:
+            # inside torch.func's transforms Module.to leaves wrapped buffers behind.
+            torch.nn.Module.to(self.model, tokens.device)
+            self.model.cfg.device = str(tokens.device)  # where TransformerLens moves the residual stream
         return functional_call(self.model, weights, (tokens,))[:, -1]
 
     def activations(self, weights: Weights, left: Int[Tensor, " batch"], right: Int[Tensor, " batch"]) -> Activations:

@@ -14,7 +14,7 @@ from oracles import (
 )
 
 from grokinterp.harmonics.cyclic import frequencies, sum_means
-from grokinterp.harmonics.keys import logit_rule, matrix_rule, neuron_rule
+from grokinterp.harmonics.keys import KeyFrequencies, agreement, logit_rule, matrix_rule, neuron_rule
 
 few = settings(derandomize=True, deadline=None, max_examples=12)
 
@@ -53,6 +53,17 @@ def test_nothing_has_no_key_frequencies():
 def test_the_neuron_rule_takes_frequencies_with_one_pure_neuron():
     fraction = torch.tensor([0.85, 0.84, 0.99, 0.9], dtype=torch.float64)
     assert neuron_rule(fraction, torch.tensor([4, 2, 1, 4])).ks == (1, 4)
+
+
+@given(a=st.sets(st.integers(1, 6)), b=st.sets(st.integers(1, 6)))
+@few
+def test_agreement_is_symmetric_one_for_equal_sets_and_zero_for_disjoint_ones(a, b):
+    one, other = (KeyFrequencies(tuple(sorted(s)), "given", 0.25) for s in (a, b))
+    assert agreement(one, other) == agreement(other, one)
+    assert (agreement(one, other) == 1) == (a == b)
+    assert (agreement(one, other) == 0) == (a != b and not a & b)
+    if a | b:
+        assert agreement(one, other) * len(a | b) == pytest.approx(len(a) + len(b) - len(a | b))
 
 
 @given(p=st.sampled_from([7, 13, 31]), data=st.data())

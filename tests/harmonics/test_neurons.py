@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from oracles import PRIMES_AND_OTHERS
 
 from grokinterp.harmonics.cyclic import fourier_basis, frequencies
-from grokinterp.harmonics.neurons import block_energies, neuron_spectrum, pair_spectrum
+from grokinterp.harmonics.neurons import block_energies, from_spectrum, neuron_spectrum, pair_spectrum
 
 few = settings(derandomize=True, deadline=None, max_examples=12)
 
@@ -51,6 +51,7 @@ def test_the_pair_spectrum_keeps_the_power_and_is_undone_by_the_basis(n, seed):
     spectrum, basis = pair_spectrum(acts), fourier_basis(n)
     back = torch.einsum("ri,rsm,sj->ijm", basis, spectrum, basis)
     torch.testing.assert_close(back, acts, rtol=0, atol=1e-11)
+    torch.testing.assert_close(from_spectrum(spectrum), acts, rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize(("n", "k"), [(5, 2), (7, 3), (12, 5), (12, 6), (2, 1)])

@@ -96,6 +96,16 @@ def test_each_start_keeps_to_its_evaluations():
     assert len(calls) <= 1 + 4 * (5 + 20)  # a line search that has begun is finished
 
 
+@pytest.mark.parametrize("factor", [1e-9, 1.0, 1e6])
+def test_a_tiny_loss_is_climbed_in_as_few_evaluations_as_a_large_one(factor):
+    """As on a grokked network: without scaling, first steps as small as the gradient use up all evaluations."""
+    f = quadratic(factor * positive_matrix(12, 5), normal(12, 6))
+    x0, rows = normal(12, 7), random_rows(4, 12, 8)
+    found = phi_of(f, x0, rows, corners=4, iterations=10, evaluations=10)
+    assert found.f_max == pytest.approx(best_corner(f, x0, rows, 1e-2), rel=1e-9)
+    assert found.n_evaluations <= 5 * 4
+
+
 def test_rows_have_length_one_and_depend_on_the_seed_alone():
     rows = random_rows(10, 50, 3)
     torch.testing.assert_close(rows.norm(dim=1), torch.ones(10, dtype=torch.float64))

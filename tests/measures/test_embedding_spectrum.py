@@ -72,6 +72,35 @@ def test_agreement_is_the_shared_part_of_both_sets():
     assert agreement == {"W_L": 1.0, "W_E": pytest.approx(1 / 3), "neurons": 0.0, "logits": 0.5}
 
 
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_each_pair_of_rules_is_compared_with_what_only_one_of_them_names(operation):
+    task = build(operation, 13)
+    weights = wave_weights(task, {2: 1.0, 5: 1.0}) | {"embed.W_E": wave_weights(task, {2: 1.0, 3: 1.0})["embed.W_E"]}
+    cube = in_natural_order(task, clock_logits(task.coordinates.n, {2: 4.0}))
+    snapshot = snapshot_of_cube(task, cube, weights=weights, neurons=torch.zeros(13, 13, 4).double())
+    columns = ("rule_a", "rule_b", "n_common", "n_only_a", "n_only_b", "agreement")
+    found = [tuple(row[c] for c in columns) for row in measured("embedding_spectrum", snapshot, "agreement")]
+    assert found == [
+        ("W_L", "W_E", 1, 1, 1, pytest.approx(1 / 3)),
+        ("W_L", "neurons", 0, 2, 0, 0.0),
+        ("W_L", "logits", 1, 1, 0, 0.5),
+        ("W_E", "neurons", 0, 2, 0, 0.0),
+        ("W_E", "logits", 1, 1, 0, 0.5),
+        ("neurons", "logits", 0, 0, 1, 0.0),
+    ]
+
+
+@pytest.mark.parametrize(("operation", "p"), [("x+y", 13), ("x-y", 12), ("x+y", 7), ("x*y", 13)])
+def test_every_rule_looks_at_the_last_frequency(operation, p):
+    task = build(operation, p)
+    last = task.coordinates.n // 2
+    for row in measured("embedding_spectrum", clock_snapshot(task, {last: 1.0}), "keys"):
+        assert row["keys"] == str(last), row["rule"]
+    assert {
+        row["agreement"] for row in measured("embedding_spectrum", clock_snapshot(task, {last: 1.0}), "agreement")
+    } == {1}
+
+
 def test_components_hold_cosine_and_sine_apart_and_no_sine_where_there_is_none():
     task = build("x+y", 12)
     w_e = torch.zeros(13, 1, dtype=torch.float64)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 from oracles import build, measured, one, positive_matrix, untrained
+from trust_region import largest_in_ball
 
 from grokinterp.landscape.keskar import random_rows
 from grokinterp.snapshots import Snapshot
@@ -73,7 +74,7 @@ def test_proportional_noise_raises_it_by_the_weighted_trace():
 def test_every_form_and_sigma_has_a_row_and_one_sample_has_no_standard_error():
     snapshot, _ = quadratic_snapshot(1)
     rows = measured("flatness", snapshot, n_samples=1)
-    assert len({(row["noise"], row["sigma"]) for row in rows}) == len(rows) == 9
+    assert len({(row["noise"], row["sigma"]) for row in rows}) == len(rows) == 6
     assert {row["noise"] for row in rows} == {"raw", "weight-proportional", "neuron-wise", "layer-relative"}
     assert {row["standard_error"] for row in rows} == {None}
 
@@ -109,12 +110,69 @@ def test_rescaling_neurons_changes_raw_and_layer_relative_noise_and_no_other():
             assert new > 1.2 * old
 
 
-@pytest.mark.parametrize("part", ["", "keskar"])
+@pytest.mark.parametrize("part", ["", "keskar", "sam", "slices"])
 def test_only_weights_that_training_changes_are_perturbed(part):
-    snapshot, _ = quadratic_snapshot(2)
+    snapshot, forward = quadratic_snapshot(2)
     frozen = dataclasses.replace(snapshot, trained=("embed.W_E",))  # the loss does not depend on it
+    loss = float(forward.f(snapshot.weights["x"]))
     for row in measured("flatness", frozen, part, keskar_dim=2):
-        assert row["loss_increase" if not part else "phi"] == 0
+        column = {"": "loss_increase", "keskar": "phi", "sam": "loss_increase"}.get(part)
+        assert row["loss"] == pytest.approx(loss)
+        assert column is None or row[column] == 0
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_worst_case_in_a_ball_of_a_quadratic_is_its_closed_form(seed):
+    snapshot, forward = quadratic_snapshot(seed)
+    x, matrix = snapshot.weights["x"], forward.matrix
+    rows = measured("flatness", snapshot, "sam", sam_radii={"raw": [0.3], "weight-proportional": [0.3]}, sam_steps=300)
+    for row in rows:
+        scale = torch.ones_like(x) if row["form"] == "raw" else x.abs()
+        g, bent = scale * (matrix @ x), scale[:, None] * matrix * scale
+        one_step = 0.3 * g.norm() + 0.5 * 0.3**2 * (g @ bent @ g) / (g @ g)
+        assert row["one_step_increase"] == pytest.approx(float(one_step))
+        assert row["loss_increase"] == pytest.approx(largest_in_ball(bent, g, 0.3), rel=1e-9)
+        assert row["loss_increase"] > row["one_step_increase"]
+        assert row["worst_loss"] == pytest.approx(row["loss"] + row["loss_increase"])
+
+
+def test_rescaling_neurons_changes_the_raw_ball_and_no_other_and_no_slice():
+    snapshot = untrained("x+y", 7, d_model=16, d_mlp=32)
+    radii = {form: [1.0] for form in ("raw", "weight-proportional", "neuron-wise")}
+    before, after = (measured("flatness", s, "sam", sam_radii=radii) for s in (snapshot, rescaled(snapshot)))
+    for form in radii:
+        old, new = (one(rows, form=form) for rows in (before, after))
+        for column in ("loss_increase", "one_step_increase"):
+            if form == "raw":
+                assert new[column] > 1.2 * old[column]
+            else:
+                assert new[column] == pytest.approx(old[column], rel=1e-3)  # the forward is in float32
+    before, after = (measured("flatness", s, "slices") for s in (snapshot, rescaled(snapshot)))
+    for old, new in zip(before, after, strict=True):
+        assert new["loss"] == pytest.approx(old["loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.4])
+def test_a_quadratic_along_random_lines_rises_by_the_mean_curvature(alpha):
+    snapshot, forward = quadratic_snapshot(3, floor=2.0)
+    x, n = snapshot.weights["x"], 400
+    up, down = measured("flatness", snapshot, "slices", slice_alphas=[alpha, -alpha], slice_directions=n)
+    mean = (up["loss"] + down["loss"]) / 2  # the slopes of a line at alpha and -alpha cancel
+    expected = float(x @ x * forward.matrix.trace()) / len(x) * alpha**2 / 2
+    spread = float(x @ x) * alpha**2 / 2 * float(torch.linalg.eigvalsh(forward.matrix).std()) / math.sqrt(n)
+    assert abs(mean - float(forward.f(x)) - expected) < 4 * spread
+    assert up["loss_q05"] < up["loss_median"] < up["loss_q95"]
+    slope = float((forward.matrix @ x).square().sum() * (x @ x)) / len(x) * alpha**2
+    assert up["standard_error"] == pytest.approx(math.sqrt(slope / n), rel=0.2)
+
+
+def test_on_a_line_the_network_itself_is_in_the_middle():
+    snapshot = untrained("x+y", 7, d_model=16, d_mlp=32)
+    rows = measured("flatness", snapshot, "slices", slice_directions=2)
+    middle = one(rows, alpha=0.0)
+    assert middle["loss"] == pytest.approx(float(snapshot.loss_under({})), rel=1e-5)
+    assert middle["standard_error"] == pytest.approx(0, abs=1e-12)
+    assert [row["alpha"] for row in rows] == [-1.0, -0.5, -0.2, 0.0, 0.2, 0.5, 1.0]
 
 
 @pytest.mark.parametrize("seed", [1, 5])
@@ -135,6 +193,18 @@ def test_a_flat_loss_has_phi_zero():
     flat = dataclasses.replace(snapshot, forward=dataclasses.replace(forward, matrix=0 * forward.matrix))
     (row,) = measured("flatness", flat, "keskar", keskar_dim=3)
     assert row["phi"] == 0
+
+
+def test_a_grokked_network_is_flatter_than_the_memorised_one_by_every_part(grokked_run):
+    marks = grokked_run.phases.landmarks(grokked_run.steps)
+    for part, column, where in (
+        ("", "loss_increase", {"noise": "weight-proportional", "sigma": 0.1}),
+        ("sam", "loss_increase", {"form": "weight-proportional", "rho": 0.5}),
+        ("slices", "loss", {"alpha": 0.2}),
+    ):
+        table = grokked_run.table(f"flatness.{part}" if part else "flatness").to_dict("records")
+        memorised, end = (one(table, step=marks[name], **where)[column] for name in ("memorised", "end"))
+        assert end < 0.5 * memorised, part
 
 
 def test_a_grokked_network_has_a_positive_phi_although_its_gradient_is_nearly_zero(grokked_run):

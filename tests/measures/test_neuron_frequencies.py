@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from oracles import PRIMES_AND_OTHERS, build, clock_logits, measured, one, pizza_snapshot, snapshot_of_cube, untrained
 
 from grokinterp.harmonics.cyclic import frequencies
+from grokinterp.harmonics.keys import NEURON_THRESHOLD
+from grokinterp.measures.registry import builtin_measures
 from grokinterp.tasks import Task
 
 few = settings(derandomize=True, deadline=None, max_examples=12)
@@ -51,10 +53,10 @@ def test_clusters_count_the_neurons_of_each_frequency(operation, p):
     neurons = [wave_neuron(n, k, 0.3 * m, 1.0) for k, m in [(2, 1), (2, 2), (2, 3), (n // 2, 1)]]
     mixed = wave_neuron(n, 2, 0, 0) + wave_neuron(n, 3, 0, 0)
     rows = measured("neuron_frequencies", snapshot_of_neurons(task, torch.stack([*neurons, mixed], dim=2)))
-    assert [(row["frequency"], row["n_neurons"]) for row in rows] == [(0, 4), (2, 3), (n // 2, 1)]
-    assert one(rows, frequency=0)["share"] == pytest.approx(4 / 5)
-    assert one(rows, frequency=2)["mean_fraction"] == pytest.approx(1)
-    assert one(rows, frequency=0)["mean_fraction"] == pytest.approx((4 + 0.5) / 5)
+    assert [(row["k"], row["n_neurons"]) for row in rows] == [(0, 4), (2, 3), (n // 2, 1)]
+    assert one(rows, k=0)["share"] == pytest.approx(4 / 5)
+    assert one(rows, k=2)["mean_fraction"] == pytest.approx(1)
+    assert one(rows, k=0)["mean_fraction"] == pytest.approx((4 + 0.5) / 5)
 
 
 @pytest.mark.parametrize(("threshold", "counted"), [(0.79, 1), (0.81, 0)])
@@ -64,7 +66,7 @@ def test_the_threshold_is_a_parameter(threshold, counted):
     rows = measured(
         "neuron_frequencies", snapshot_of_neurons(build("x+y", 13), neuron[:, :, None]), threshold=threshold
     )
-    assert one(rows, frequency=0)["n_neurons"] == counted
+    assert one(rows, k=0)["n_neurons"] == counted
 
 
 @given(
@@ -82,10 +84,42 @@ def test_phases_are_read_off_and_the_residual_is_what_is_missing_to_the_sum(p, o
     out = torch.cos(TURN * k * torch.arange(p, dtype=torch.float64) / p + left + right - off)
     snapshot = snapshot_of_neurons(task, wave_neuron(p, k, left, right)[:, :, None], out[:, None])
     (row,) = measured("neuron_frequencies", snapshot, "neurons")
-    assert row["frequency"] == k
+    assert row["k"] == k
     assert row["fraction"] == pytest.approx(1)
     for name, phase in (("left", left), ("right", right), ("out", left + right - off), ("residual", off)):
         assert wrapped(row[f"phase_{name}"] - phase) == pytest.approx(0, abs=1e-7), name
+
+
+def test_clusters_have_the_mean_size_of_their_neurons_residuals():
+    p, offs = 13, (0.0, 0.4, -0.6, 3.0)
+    natural = torch.stack([wave_neuron(p, 4, 0.2 * m, 1.0) for m in range(3)] + [torch.zeros(p, p).double()], dim=2)
+    turns = TURN * 4 * torch.arange(p, dtype=torch.float64) / p
+    out = torch.stack([torch.cos(turns + 0.2 * m + 1.0 - off) for m, off in enumerate(offs)], dim=1)
+    rows = measured("neuron_frequencies", snapshot_of_neurons(build("x+y", p), natural, out))
+    for k in (0, 4):
+        assert one(rows, k=k)["n_neurons"] == 3
+        assert one(rows, k=k)["mean_residual"] == pytest.approx((0.4 + 0.6) / 3)
+
+
+def test_the_default_threshold_is_that_of_the_neuron_rule_and_stands_in_the_table():
+    measure = builtin_measures()["neuron_frequencies"]
+    assert measure.params["threshold"] == NEURON_THRESHOLD
+    snapshot = pizza_snapshot(7, {2: 5.0})
+    assert {row["threshold"] for row in measured("neuron_frequencies", snapshot)} == {NEURON_THRESHOLD}
+    assert {row["threshold"] for row in measured("neuron_frequencies", snapshot, threshold=0.5)} == {0.5}
+
+
+def test_random_phases_have_a_mean_residual_of_a_quarter_turn():
+    stream = torch.Generator().manual_seed(4)
+    left, right, off = (TURN * torch.rand(600, generator=stream, dtype=torch.float64) for _ in range(3))
+    p, k = 7, 2
+    natural = torch.stack([wave_neuron(p, k, float(a), float(b)) for a, b in zip(left, right, strict=True)], dim=2)
+    turns = TURN * k * torch.arange(p, dtype=torch.float64) / p
+    rows = measured(
+        "neuron_frequencies", snapshot_of_neurons(build("x+y", p), natural, torch.cos(turns[:, None] + off))
+    )
+    error = math.pi / math.sqrt(12) / math.sqrt(600)  # |residual| is uniform in [0, pi]
+    assert abs(one(rows, k=k)["mean_residual"] - math.pi / 2) < 4 * error
 
 
 def test_at_nyquist_a_phase_is_zero_or_half_a_turn():
@@ -94,7 +128,7 @@ def test_at_nyquist_a_phase_is_zero_or_half_a_turn():
     (row,) = measured(
         "neuron_frequencies", snapshot_of_neurons(build("x+y", 6), neuron[:, :, None], -sign[:, None]), "neurons"
     )
-    assert row["frequency"] == 3
+    assert row["k"] == 3
     assert abs(row["phase_left"]) == pytest.approx(math.pi)
     assert row["phase_right"] == pytest.approx(0)
     assert row["phase_residual"] == pytest.approx(0)
@@ -103,7 +137,7 @@ def test_at_nyquist_a_phase_is_zero_or_half_a_turn():
 @pytest.mark.parametrize("p", [7, 13])
 def test_pizza_neurons_belong_to_their_frequency_but_are_less_pure_than_cosines(p):
     rows = measured("neuron_frequencies", pizza_snapshot(p, {2: 5.0, 3: 5.0}), "neurons")
-    assert [row["frequency"] for row in rows] == [2] * 2 * p + [3] * 2 * p
+    assert [row["k"] for row in rows] == [2] * 2 * p + [3] * 2 * p
     fractions = [row["fraction"] for row in rows]
     assert min(fractions) > 0.8
     assert max(fractions) < 0.99
@@ -115,18 +149,19 @@ def test_neurons_of_a_product_of_two_frequencies_belong_to_none():
     angle = TURN * torch.arange(13, dtype=torch.float64) / 13
     product = torch.cos(2 * angle)[:, None] * torch.cos(5 * angle)[None, :]
     rows = measured("neuron_frequencies", snapshot_of_neurons(build("x+y", 13), product[:, :, None]))
-    assert [(row["frequency"], row["n_neurons"]) for row in rows] == [(0, 0)]
+    assert [(row["k"], row["n_neurons"]) for row in rows] == [(0, 0)]
 
 
 @given(p=st.sampled_from(PRIMES_AND_OTHERS))
 @few
 def test_dead_neurons_are_not_counted(p):
     rows = measured("neuron_frequencies", snapshot_of_cube(build("x+y", p), clock_logits(p, {1: 2.0})))
-    assert [(row["frequency"], row["n_neurons"], row["mean_fraction"]) for row in rows] == [(0, 0, 0.0)]
+    assert [(row["k"], row["n_neurons"], row["mean_fraction"]) for row in rows] == [(0, 0, 0.0)]
+    assert rows[0]["mean_residual"] is None
 
 
 @pytest.mark.parametrize("p", [12, 13])
 def test_noise_and_untrained_networks_have_no_pure_neurons(p):
     noise = torch.randn(p, p, 50, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     for snapshot in (snapshot_of_neurons(build("x+y", p), noise), untrained("x+y", p)):
-        assert one(measured("neuron_frequencies", snapshot), frequency=0)["n_neurons"] == 0
+        assert one(measured("neuron_frequencies", snapshot), k=0)["n_neurons"] == 0

@@ -21,9 +21,16 @@ from oracles import (
 )
 
 import grokinterp as gi
+from grokinterp.config import ModelConfig
 from grokinterp.errors import NotApplicableError
 from grokinterp.harmonics.cyclic import frequencies, keep_frequencies, sum_classes, sum_means
+from grokinterp.harmonics.keep_sets import KEEP_SETS
+from grokinterp.harmonics.keys import KeyFrequencies
+from grokinterp.models.forward import build_forward
+from grokinterp.models.weights import init_weights
+from grokinterp.snapshots import Snapshot
 
+BIASES = {"blocks.0.mlp.b_out": 12, "unembed.b_U": 7, "blocks.0.mlp.b_in": 20}
 few = settings(derandomize=True, deadline=None, max_examples=12)
 
 
@@ -153,6 +160,137 @@ def test_an_untrained_network_gains_and_loses_no_more_than_the_control():
         row = one(rows, keys=source, split="all")
         assert abs(row["restricted_loss"] - math.log(13)) < 0.1
         assert abs(row["excluded_loss"] - row["full_loss"]) < 0.1
+
+
+def definition(snapshot, split: str = "all", *, keys: str = "last", **where) -> dict:
+    return one(measured("progress_measures", snapshot, "definitions"), keys=keys, split=split, **where)
+
+
+@pytest.mark.parametrize("keep_set", KEEP_SETS)
+@pytest.mark.parametrize(("p", "ks"), [(13, (2, 6)), (12, (5, 6)), (7, (3,))])
+def test_by_every_definition_a_clock_is_restricted_to_itself_and_leaves_log_p(keep_set, p, ks):
+    amplitudes = dict.fromkeys(ks, 3.0)
+    snapshot = snapshot_of_cube(build("x+y", p), clock_logits(p, amplitudes), ks)
+    row = definition(snapshot, space="logits", keep_set=keep_set)
+    assert row["restricted_loss"] == pytest.approx(clock_loss(p, amplitudes))
+    assert row["excluded_loss"] == pytest.approx(math.log(p))
+    if p > 7:  # else K is everything there is
+        control = definition(snapshot, keys="random", space="logits", keep_set=keep_set)
+        assert control["restricted_loss"] == pytest.approx(math.log(p))
+        assert control["excluded_loss"] == pytest.approx(clock_loss(p, amplitudes))
+
+
+def test_a_wave_of_the_difference_is_in_the_blocks_and_in_no_sum_direction():
+    p, i = 13, torch.arange(13, dtype=torch.float64)
+    wave = 4 * torch.cos(2 * math.pi * 5 * (i[:, None, None] - i[None, :, None] - i) / p)
+    full = float(pair_cross_entropy(wave, sum_classes(p)).mean())
+    for keep_set, restricted, excluded in [
+        ("sum_directions", math.log(p), full),
+        ("blocks_2x2", full, math.log(p)),
+        ("blocks_3x3", full, math.log(p)),
+    ]:
+        row = definition(snapshot_of_cube(build("x+y", p), wave, (5,)), space="logits", keep_set=keep_set)
+        assert row["restricted_loss"] == pytest.approx(restricted)
+        assert row["excluded_loss"] == pytest.approx(excluded)
+
+
+def test_a_wave_of_one_operand_is_in_the_3x3_block_alone():
+    p, i = 12, torch.arange(12, dtype=torch.float64)
+    wave = (4 * torch.cos(2 * math.pi * 5 * (i[:, None, None] - i) / p)).expand(p, p, p)
+    full = float(pair_cross_entropy(wave, sum_classes(p)).mean())
+    for keep_set, restricted in [("sum_directions", math.log(p)), ("blocks_2x2", math.log(p)), ("blocks_3x3", full)]:
+        row = definition(snapshot_of_cube(build("x+y", p), wave, (5,)), space="logits", keep_set=keep_set)
+        assert row["restricted_loss"] == pytest.approx(restricted)
+
+
+def clock_of_neurons(operation: str, p: int, k: int, skip: torch.Tensor):
+    """Two neurons cos w(i+j), sin w(i+j) that write 6 cos w(i+j-c), beside a skip over natural (i, j, c)."""
+    task = build(operation, p)
+    c = task.coordinates
+    turn = 2 * math.pi * k * torch.arange(c.n, dtype=torch.float64) / c.n
+    waves = torch.stack([turn.cos(), turn.sin()], dim=1)
+    neurons = torch.zeros(*task.table.shape, 2, dtype=torch.float64)
+    neurons[np.ix_(c.left, c.right)] = waves[sum_classes(c.n)]
+    w_u = torch.zeros(2, task.n_answers, dtype=torch.float64)
+    w_u[:, c.answer] = 6 * waves.T
+    weights = {"blocks.0.mlp.W_out": torch.eye(2, dtype=torch.float64), "unembed.W_U": w_u}
+    weights["blocks.0.mlp.b_out"] = torch.zeros(2, dtype=torch.float64)
+    cube = in_natural_order(task, clock_logits(c.n, {k: 6.0}) + skip, zero_column=-800.0)
+    return snapshot_of_cube(task, cube, (k,), neurons=neurons, weights=weights)
+
+
+@pytest.mark.parametrize(("operation", "p", "k"), [("x+y", 13, 6), ("x-y", 12, 5), ("x*y", 13, 5)])
+def test_in_neuron_space_the_skip_is_kept_or_dropped_as_the_name_says(operation, p, k):
+    n = build(operation, p).coordinates.n
+    skip = 2 * torch.randn(n, n, n, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
+    snapshot = clock_of_neurons(operation, p, k, skip)
+    full = float(pair_cross_entropy(clock_logits(n, {k: 6.0}) + skip, sum_classes(n)).mean())
+    kept = definition(snapshot, space="neurons")
+    assert kept["restricted_loss"] == pytest.approx(full)
+    alone = float(pair_cross_entropy(skip, sum_classes(n)).mean())
+    assert kept["excluded_loss"] == pytest.approx(alone)
+    dropped = definition(snapshot, space="neurons_no_skip")
+    extra = 1 if operation == "x*y" else 0  # the zero answer, whose logit is 0 where nothing writes it
+    clock = math.log(math.exp(clock_loss(n, {k: 6.0})) + extra * math.exp(-6.0))
+    assert dropped["restricted_loss"] == pytest.approx(clock)
+    assert dropped["excluded_loss"] is None
+
+
+def test_projecting_the_neurons_and_then_mapping_them_is_what_neuron_space_means():
+    """The slow twin: activations on the explicit sum directions and their mean, through W_out and W_U."""
+    base = untrained("x-y", 7, d_model=12, d_mlp=20)
+    stream = torch.Generator().manual_seed(3)
+    biases = {name: torch.randn(size, generator=stream, dtype=torch.float64) for name, size in BIASES.items()}
+    snapshot = Snapshot(base.task, base.weights | biases, base.forward, base.train_mask)
+    snapshot = snapshot.with_keys(KeyFrequencies((1, 3), "given", 0.25))
+    w, c = snapshot.weights, snapshot.coordinates
+    acts = snapshot.neuron_acts[c.left][:, c.right]
+    i = torch.arange(7, dtype=torch.float64)
+    near = torch.zeros_like(acts)
+    for k in (1, 3):
+        for wave in (torch.cos, torch.sin):
+            grid = wave(2 * math.pi * k * (i[:, None] + i[None, :]) / 7)
+            grid = grid / grid.norm()
+            near += grid[:, :, None] * (acts * grid[:, :, None]).sum((0, 1))
+    w_l = w["blocks.0.mlp.W_out"] @ w["unembed.W_U"]
+    bias = w["blocks.0.mlp.b_out"] @ w["unembed.W_U"] + w["unembed.b_U"]
+    skip = snapshot.natural_logits - acts @ w_l
+    constant = acts.mean((0, 1))
+    for space, restricted, excluded in [
+        ("neurons", skip + (near + constant) @ w_l, skip + (acts - near) @ w_l),
+        ("neurons_no_skip", (near + constant) @ w_l + bias, None),
+    ]:
+        for split, mask in (("train", snapshot.natural_train_mask), ("test", ~snapshot.natural_train_mask)):
+            row = definition(snapshot, split, space=space)
+            for name, cube in (("restricted_loss", restricted), ("excluded_loss", excluded)):
+                slow = None if cube is None else float(pair_cross_entropy(cube, sum_classes(7))[mask].mean())
+                assert row[name] == (slow if slow is None else pytest.approx(slow))
+
+
+def test_sum_directions_among_the_definitions_are_those_of_the_main_table():
+    snapshot = untrained("x+y", 12).with_keys(KeyFrequencies((2, 6), "given", 0.25))
+    main = measured("progress_measures", snapshot)
+    for row in measured("progress_measures", snapshot, "definitions"):
+        if row["space"] == "logits" and row["keep_set"] == "sum_directions":
+            twin = one(main, keys=row["keys"], split=row["split"])
+            assert row["restricted_loss"] == pytest.approx(twin["restricted_loss"])
+            assert row["excluded_loss"] == pytest.approx(twin["excluded_loss"])
+
+
+def test_an_untrained_network_is_near_chance_by_every_definition_and_the_control_says_the_same():
+    snapshot = untrained("x+y", 13).with_keys(KeyFrequencies((2, 5), "given", 0.25))
+    for row in measured("progress_measures", snapshot, "definitions"):
+        assert abs(row["restricted_loss"] - math.log(13)) < 0.25, row
+        assert row["excluded_loss"] is None or abs(row["excluded_loss"] - math.log(13)) < 0.25, row
+
+
+def test_with_layernorm_there_is_no_neuron_space():
+    config = ModelConfig(d_model=8, n_heads=2, d_mlp=10, normalization="LN")
+    task = build("x+y", 5)
+    forward = build_forward(config, task.layout, 5, dtype=torch.float64)
+    snapshot = Snapshot(task, init_weights(config, task.layout, 5, torch.float64), forward)
+    rows = measured("progress_measures", snapshot, "definitions")
+    assert {row["space"] for row in rows} == {"logits"}
 
 
 def test_excluding_without_reason_raises_a_sentence():

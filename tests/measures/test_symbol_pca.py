@@ -40,14 +40,14 @@ def test_a_polygon_is_two_equal_components_that_are_one_circle(operation, p, k):
         for row in (first, second):
             assert row["share"] == pytest.approx(0.5)
             assert row["circularity"] == pytest.approx(1)
-            assert row["frequency"] == k
+            assert row["k"] == k
             assert row["circularity"] > row["circularity_null_q95"]
 
 
 def test_components_come_by_size_with_the_shares_of_their_circles():
     rows = [row for row in measured("symbol_pca", polygon("x+y", 13, {2: 1.0, 5: 3.0})) if row["matrix"] == "W_E"]
     assert [row["share"] for row in rows[:4]] == pytest.approx([0.45, 0.45, 0.05, 0.05])
-    assert [row["frequency"] for row in rows[:4]] == [5, 5, 2, 2]
+    assert [row["k"] for row in rows[:4]] == [5, 5, 2, 2]
 
 
 @given(n=st.sampled_from([7, 12, 13]), k=st.integers(1, 3), phase=st.floats(0, 6))

@@ -77,7 +77,7 @@ def test_one_pass_gives_a_row_for_each_checkpoint_in_order(run):
     counter = Counter()
     outcome = analyze(run, counter.measure)
     table = run.table("counter")
-    assert counter.asked == run.steps == table["step"].tolist()
+    assert sorted(counter.asked) == run.steps == table["step"].tolist()
     assert list(table.columns) == ["step", "value", "n_keys"]
     expected = [float(run.weights(step)["embed.W_E"][:13].double().square().sum()) for step in run.steps]
     assert table["value"].tolist() == pytest.approx(expected)
@@ -158,7 +158,7 @@ def test_a_table_that_does_not_match_its_record_is_computed_again(run):
     run.rundir.table_path("counter").write_bytes(run.rundir.table_path("weight_norm").read_bytes())
     counter.asked.clear()
     analyze(run, counter.measure)
-    assert counter.asked == run.steps
+    assert sorted(counter.asked) == run.steps
 
 
 def test_force_keeps_the_rows_that_it_does_not_compute(run):
@@ -174,7 +174,7 @@ def test_changed_parameters_compute_everything_again(run):
     before = run.table("counter")["value"]
     counter.asked.clear()
     analyze(run, counter.measure, params={"counter": {"factor": 3.0}})
-    assert counter.asked == run.steps
+    assert sorted(counter.asked) == run.steps
     assert run.table("counter")["value"].tolist() == pytest.approx((3 * before).tolist())
 
 
@@ -186,7 +186,7 @@ def test_other_key_frequencies_compute_again_what_depends_on_them_and_nothing_el
     add_checkpoint(run, 60, ks=(2, 5, 6))
     analyze(run, free.measure, bound.measure)
     assert free.asked == [60]
-    assert bound.asked == run.steps
+    assert sorted(bound.asked) == run.steps
     assert set(run.table("bound")["n_keys"]) == {3}
 
 
@@ -207,7 +207,7 @@ def test_key_frequencies_come_from_the_last_checkpoint_also_under_every(run, eve
 def test_every_third_checkpoint_can_be_filled_up_later(run):
     counter = Counter()
     analyze(run, counter.measure, every=3)
-    assert counter.asked == sorted({*run.steps[::3], run.steps[-1]})
+    assert sorted(counter.asked) == sorted({*run.steps[::3], run.steps[-1]})
     analyze(run, counter.measure)
     assert sorted(counter.asked) == run.steps
     assert run.table("counter")["step"].tolist() == run.steps
@@ -242,17 +242,17 @@ def test_a_measure_that_fails_loses_neither_the_others_nor_its_earlier_rows(run,
     broken.asked.clear()
     broken.bad_at = None
     assert not analyze(run, broken.measure).failed
-    assert broken.asked == run.steps[3:]
+    assert sorted(broken.asked) == run.steps[3:]
 
 
 def test_a_measure_without_meaning_is_skipped_with_its_reason(run):
     nothing = Counter("nothing", bad_at=run.steps[0], bad=gi.NotApplicableError("needs a seventh operand"))
     sound = Counter("sound")
-    outcome = analyze(run, nothing.measure, sound.measure)
+    outcome = analyze(run, nothing.measure, sound.measure, jobs=1)
     assert outcome.skipped == {"nothing": "needs a seventh operand"}
     assert not outcome.failed
     assert nothing.asked == run.steps[:1]
-    assert sound.asked == run.steps
+    assert sorted(sound.asked) == run.steps
     with pytest.raises(gi.GrokinterpError, match="no table nothing"):
         run.table("nothing")
 
@@ -308,7 +308,7 @@ def test_force_computes_again_and_a_damaged_table_is_replaced(run):
         if damage:
             run.rundir.table_path("counter").write_bytes(b"not a table")
         analyze(run, counter.measure, force=not damage)
-        assert counter.asked == run.steps
+        assert sorted(counter.asked) == run.steps
         assert run.table("counter")["step"].tolist() == run.steps
 
 

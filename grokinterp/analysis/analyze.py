@@ -6,18 +6,19 @@ its rows came; rows whose sources are unchanged are kept, the others computed ag
 """
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
+from grokinterp.analysis.plan import Work, settings_of, subsets
+from grokinterp.analysis.workers import default_jobs, in_order
 from grokinterp.device import resolve_device
 from grokinterp.errors import GrokinterpError, NotApplicableError
-from grokinterp.measures.measure import Measure, Part
-from grokinterp.measures.registry import select
-from grokinterp.phases import Phases
+from grokinterp.leads import find_leads
+from grokinterp.measures.measure import Measure
+from grokinterp.measures.registry import builtin_measures, select
 from grokinterp.progress import progress_bar
 from grokinterp.run import Run
 from grokinterp.runs.files import locked, write_json
@@ -27,9 +28,6 @@ from grokinterp.tables import Row, check_rows, read_rows, write_table
 
 FLUSH_EVERY = 25
 """Checkpoints between writes of the tables, so that a kill loses little."""
-
-N_LANDMARKS = 8
-"""How many checkpoints the default subset "landmarks" holds."""
 
 
 @dataclass
@@ -51,24 +49,6 @@ class Outcome:
     damaged: list[str] = field(default_factory=list)
 
 
-@dataclass
-class _Work:
-    """One part of one measure: rows by step with their checkpoint's digest, and the steps still to do.
-
-    changed: rows of checkpoints whose file is another one now.
-    """
-
-    measure: Measure
-    name: str
-    part: Part
-    params: dict[str, Any]
-    rows: dict[int, list[Row]]
-    todo: set[int]
-    digests: dict[int, str] = field(default_factory=dict)
-    changed: dict[int, list[Row]] = field(default_factory=dict)
-    dirty: bool = False
-
-
 def analyze(
     run: Run,
     measures: Iterable[str | Measure] | None = None,
@@ -78,6 +58,7 @@ def analyze(
     force: bool = False,
     params: Mapping[str, Mapping[str, Any]] | None = None,
     device: str = "cpu",
+    jobs: int | None = None,
     show_progress: bool | None = None,
 ) -> Outcome:
     """Compute the tables of a run.
@@ -90,6 +71,7 @@ def analyze(
         force: Compute again what is there.
         params: Overrides of measures' parameters, by measure.
         device: auto, cpu, cuda or cuda:N.
+        jobs: Checkpoints at a time, each on one core; None: as many as there are cores.
         show_progress: None shows a bar on a terminal.
 
     Raises:
@@ -97,21 +79,25 @@ def analyze(
             written.
     """
     chosen = select(measures)
-    settings = _settings(chosen, params or {})
+    settings = settings_of(chosen, params or {})
     if every < 1:
         raise GrokinterpError(f"every = {every} must be at least 1")
+    if jobs is not None and jobs < 1:
+        raise GrokinterpError(f"jobs = {jobs} must be at least 1")
     if not run.steps:
         raise GrokinterpError(f"{run.path} has no checkpoints in ckpts/; train it first")
     _ = run.task, run.train_mask  # damaged, they fail here and once, not at each checkpoint
     # numpy's own threads would wait in a loop for work, on the cores that torch's threads need
     one_blas_thread = threadpool_limits(limits=1, user_api="blas")
     with _writable(), one_blas_thread, locked(run.rundir.analysis_lock_path, f"{run.rundir.measures}"):
-        analysis = _Analysis(run, chosen, settings, str(resolve_device(device)))
+        device = str(resolve_device(device))
+        analysis = _Analysis(run, chosen, settings, device)
         analysis.plan(sorted({*run.steps[::every], run.steps[-1]}), full=full, force=force)
-        analysis.over_checkpoints(show_progress)
+        analysis.over_checkpoints(jobs or default_jobs(run.task.table.size * run.task.n_answers, device), show_progress)
         analysis.over_run()
         phases = run.phases
-        write_json(run.rundir.phases_path, phases.to_json())
+        leads = find_leads(run, phases, {**builtin_measures(), **chosen}.values())
+        write_json(run.rundir.phases_path, phases.to_json() | {"leads": leads})
         write_json(run.rundir.summary_path, summarize(run, phases))
     return analysis.outcome
 
@@ -125,24 +111,24 @@ class _Analysis:
         self.digests = checkpoint_digests(run.rundir)
         self.keys, self.irreps = run.key_frequencies, run.key_irreps
         self.sources = Sources(run.rundir, settings, self.keys, self.irreps)
-        self.snapshot_work: list[_Work] = []
-        self.run_work: list[_Work] = []
+        self.snapshot_work: list[Work] = []
+        self.run_work: list[Work] = []
         self.selected: list[int] = []
         self.read: set[int] = set()
 
     def plan(self, selected: Sequence[int], *, full: bool, force: bool) -> None:
         """Decide which rows to keep and which to compute."""
         self.selected = list(selected)
-        subsets = _subsets(self.run.phases, self.selected)
+        by_name = subsets(self.run.phases, self.selected)
         for name, measure in self.chosen.items():
             known = self.sources.checkpoints(measure)
             for part_name, part in measure.parts.items():
-                wanted = set(subsets["all" if full else part.steps])
-                work = _Work(measure, part_name, part, self.settings[name], {}, wanted)
+                wanted = set(by_name["all" if full else part.steps])
+                work = Work(measure, part_name, part, self.settings[name], {}, wanted)
                 self._plan_part(work, known.get(part_name, {}), force=force)
             self.outcome.computed[name] = 0
 
-    def _plan_part(self, work: _Work, old: Mapping[str, str], *, force: bool) -> None:
+    def _plan_part(self, work: Work, old: Mapping[str, str], *, force: bool) -> None:
         """Keep the rows whose checkpoint is unchanged or gone; set aside those whose file differs."""
         name = work.measure.name
         saved = read_rows(self.run.rundir, name, work.name) if old else None
@@ -152,66 +138,79 @@ class _Analysis:
             else:
                 self.run_work.append(work)
             return
-        kept: set[int] = set()
-        if saved is not None and all(row.keys() == work.part.all_columns.keys() for row in saved):
-            work.digests = {int(step): digest for step, digest in old.items()}
-            kept = {step for step, digest in work.digests.items() if self.digests.get(step, digest) == digest}
-            everything: dict[int, list[Row]] = {step: [] for step in work.digests}  # some may have no rows
-            for row in saved:
-                everything.setdefault(row["step"], []).append(row)
-            work.rows = {step: rows for step, rows in everything.items() if step in kept}
-            work.changed = {step: rows for step, rows in everything.items() if step not in kept}
+        fits = saved is not None and all(row.keys() == work.part.all_columns.keys() for row in saved)
+        kept = work.keep(saved or [], old, self.digests) if fits else set()
         if force:
             kept = set()
         self.outcome.reused[name] = self.outcome.reused.get(name, 0) + len(kept & work.todo)
-        work.dirty = bool(work.changed)
         work.todo -= kept
         self.snapshot_work.append(work)
 
-    def over_checkpoints(self, show_progress: bool | None) -> None:
+    def over_checkpoints(self, jobs: int, show_progress: bool | None) -> None:
         """One snapshot a checkpoint; each measure that wants it takes its rows."""
         todo = sorted({step for work in self.snapshot_work for step in work.todo})
+        results = in_order(self._compute_at, todo, max(1, min(jobs, len(todo))))
         try:
-            with progress_bar("analyzing", len(todo), show=show_progress) as report:
-                for done, step in enumerate(todo, start=1):
-                    self._one_checkpoint(step)
+            with progress_bar("analyzing", len(todo), show=show_progress) as report, closing(results):
+                for done, (step, found) in enumerate(results, start=1):
+                    self._take(step, found)
                     report(done, f"step {step}")
                     if done % FLUSH_EVERY == 0:
                         self._flush()
         finally:
             self._flush()
 
-    def _one_checkpoint(self, step: int) -> None:
+    def _compute_at(self, step: int) -> "GrokinterpError | dict[int, list[Row] | Exception]":
+        """Rows, or what went wrong, by index of the work; or why the checkpoint cannot be read.
+
+        Runs beside others of its kind: it changes nothing.
+        """
         try:
             snapshot = self.run.bare_snapshot(step, device=self.device).with_keys(self.keys, self.irreps)
         except GrokinterpError as error:
-            self.outcome.damaged.append(str(error))
+            return error
+        found: dict[int, list[Row] | Exception] = {}
+        given_up = {*self.outcome.failed, *self.outcome.skipped}
+        for index, work in enumerate(self.snapshot_work):
+            if step not in work.todo or work.measure.name in given_up:
+                continue
+            try:
+                rows = [{"step": step, **row} for row in work.part.compute(snapshot, params=work.params)]
+                check_rows(rows, work.part.all_columns)
+                found[index] = rows
+            except (Exception, SystemExit) as error:
+                found[index] = error if isinstance(error, Exception) else RuntimeError(f"it called exit({error})")
+                given_up.add(work.measure.name)
+        return found
+
+    def _take(self, step: int, found: "GrokinterpError | dict[int, list[Row] | Exception]") -> None:
+        """Put away what was computed at a checkpoint."""
+        if isinstance(found, GrokinterpError):
+            self.outcome.damaged.append(str(found))
             for work in self.snapshot_work:  # rows from when it was sound are better than none
                 if step in work.changed:
                     work.rows[step] = work.changed[step]
             return
         self.read.add(step)
-        for work in self.snapshot_work:
-            name = work.measure.name
-            if step not in work.todo or name in self.outcome.failed or name in self.outcome.skipped:
-                continue
-            with self._failures_of(work.measure):
-                rows = work.part.compute(snapshot, params=work.params)
-                rows = [{"step": step, **row} for row in rows]
-                check_rows(rows, work.part.all_columns)
-                work.rows[step] = rows
-                work.digests[step] = self.digests[step]
-                work.dirty = True
-                self.outcome.computed[name] += 1
+        for index, rows in found.items():
+            work = self.snapshot_work[index]
+            if isinstance(rows, Exception):
+                self._give_up(work.measure, rows)
+            elif work.measure.name not in self.outcome.failed and work.measure.name not in self.outcome.skipped:
+                work.take(step, rows, self.digests[step])
+                self.outcome.computed[work.measure.name] += 1
 
     def over_run(self) -> None:
         """The parts that need the whole series."""
         for work in self.run_work:
-            rows, columns = None, work.part.all_columns
-            with self._failures_of(work.measure):
+            name, columns = work.measure.name, work.part.all_columns
+            if name in self.outcome.failed or name in self.outcome.skipped:
+                continue
+            try:
                 rows = work.part.compute(self.run, steps=self._readable(), params=work.params)
                 check_rows(rows, columns)
-            if rows is None or work.measure.name in self.outcome.failed:
+            except (Exception, SystemExit) as error:
+                self._give_up(work.measure, error if isinstance(error, Exception) else RuntimeError(str(error)))
                 continue
             write_table(self.run.rundir, work.measure.name, work.name, columns, rows)
             self.outcome.computed[work.measure.name] += len(self.selected)
@@ -229,15 +228,13 @@ class _Analysis:
                     self.outcome.damaged.append(str(error))
         return [step for step in self.selected if step in self.read]
 
-    @contextmanager
-    def _failures_of(self, measure: Measure) -> Generator[None]:
+    def _give_up(self, measure: Measure, error: Exception) -> None:
         """Note why a measure has no meaning or failed; the others go on."""
-        try:
-            yield
-        except NotApplicableError as error:
-            self.outcome.skipped[measure.name] = str(error)
-            self.sources.write(measure, {}, skipped=str(error))
-        except (Exception, SystemExit) as error:
+        if isinstance(error, NotApplicableError):
+            if measure.name not in self.outcome.skipped:
+                self.outcome.skipped[measure.name] = str(error)
+                self.sources.write(measure, {}, skipped=str(error))
+        else:
             self.outcome.failed[measure.name] = f"{type(error).__name__}: {error}"
 
     def _flush(self) -> None:
@@ -251,30 +248,6 @@ class _Analysis:
             done = {str(step): work.digests[step] for step in sorted(work.rows)}
             self.sources.write(work.measure, {work.name: done})
             work.dirty = False
-
-
-def _settings(chosen: Mapping[str, Measure], params: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    for name, overrides in params.items():
-        if name not in chosen:
-            raise GrokinterpError(f"params for {name!r}, which is not among the measures asked for")
-        unknown = sorted(set(overrides) - set(chosen[name].params))
-        if unknown:
-            known = ", ".join(chosen[name].params) or "none"
-            raise GrokinterpError(f"{name} has no parameter {unknown[0]!r}; it has {known}")
-    return {name: {**measure.params, **params.get(name, {})} for name, measure in chosen.items()}
-
-
-def _subsets(phases: Phases, steps: Sequence[int]) -> dict[str, list[int]]:
-    """The default subsets: events, and landmarks (the events and N_LANDMARKS evenly spaced ones)."""
-    events = sorted(set(phases.landmarks(steps).values()))
-    positions = np.linspace(0, len(steps) - 1, min(N_LANDMARKS, len(steps))).round().astype(int)
-    spread = {steps[i] for i in positions}
-    return {
-        "all": list(steps),
-        "events": events,
-        "landmarks": sorted(spread | set(events)),
-        "last": list(steps[-1:]),
-    }
 
 
 @contextmanager

@@ -1,0 +1,151 @@
+"""One figure that tells a run: what it learned, when, and what moved first; drawn from tables alone."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from grokinterp import plotting
+from grokinterp.errors import GrokinterpError
+from grokinterp.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FLOOR = 1e-12
+"""Losses below are drawn here: a logarithm has no zero."""
+
+
+def overview(run: Run) -> "Figure":
+    """Accuracy, loss, restricted and excluded loss, Gini, weight norm and flatness over steps.
+
+    Phases are shaded. A triangle at the foot of a panel marks the step where its measure crossed its
+    threshold or bent (`run.leads`), the dashed line the step where test accuracy passed one half. Panels
+    whose tables were not computed are left out.
+
+    Raises:
+        GrokinterpError: the run has no evaluations.
+    """
+    if not len(run.metrics):
+        raise GrokinterpError(f"{run.path} has no evaluations in metrics.jsonl; train it first")
+    drawn = [panel for panel in PANELS if panel(run, None)]
+    rows = -(-len(drawn) // 2)
+    fig, axes = plotting.figure(rows=rows, columns=2, width="text", height=1.55, grid=True)
+    shown = list(axes.flat)[: len(drawn)]
+    for spare in list(axes.flat)[len(drawn) :]:
+        spare.remove()
+    half = run.phases.step("half_accuracy")
+    for axis, panel in zip(shown, drawn, strict=True):
+        panel(run, axis)
+        if half is not None:
+            label = "test accuracy 1/2" if axis is shown[0] else None
+            axis.axvline(half, color=plotting.INK, lw=0.7, ls=(0, (4, 3)), zorder=1, label=label)
+    fig = plotting.over_steps(fig, run.phases, axes=shown, legends=dict.fromkeys(shown, "best"))
+    for axis in shown[-2:]:
+        axis.tick_params(labelbottom=True)
+        axis.set_xlabel("optimizer step")
+    return fig
+
+
+def _mark(run: Run, axis: Axes, measure: str, column: str, color: str, **where: str) -> None:
+    """A triangle where the leads say that this curve moved."""
+    leads = run.leads
+    if not len(leads):
+        return
+    rows = leads[(leads["measure"] == measure) & (leads["column"] == column)]
+    for step, cells in zip(rows["step"], rows["where"], strict=True):
+        if not pd.isna(step) and all(cells.get(name) == value for name, value in where.items()):
+            foot = axis.get_xaxis_transform()
+            axis.plot([step], [0.0], marker=6, ms=6, color=color, transform=foot, clip_on=False, zorder=5)
+
+
+def _table(run: Run, name: str) -> pd.DataFrame | None:
+    try:
+        return run.table(name)
+    except GrokinterpError:
+        return None
+
+
+def _accuracy(run: Run, axis: Axes | None) -> bool:
+    if axis is not None:
+        for split in ("train", "test"):
+            axis.plot(run.metrics["step"], run.metrics[f"{split}_accuracy"], **plotting.split_style(split))
+        axis.set_ylabel("accuracy")
+        axis.set_ylim(-0.03, 1.03)
+    return True
+
+
+def _loss(run: Run, axis: Axes | None) -> bool:
+    if axis is not None:
+        for split in ("train", "test"):
+            axis.plot(
+                run.metrics["step"], run.metrics[f"{split}_loss"].clip(lower=FLOOR), **plotting.split_style(split)
+            )
+        axis.set_yscale("log")
+        axis.set_ylabel("loss (nats)")
+    return True
+
+
+def _progress(run: Run, axis: Axes | None) -> bool:
+    table = _table(run, "progress_measures")
+    if table is None or axis is None:
+        return table is not None
+    excluded_on = "train" if (table["split"] == "train").any() else "all"
+    for i, (column, split) in enumerate((("restricted_loss", "all"), ("excluded_loss", excluded_on))):
+        color = plotting.CYCLE[2 + i]
+        for keys, style in (("last", "-"), ("random", ":")):
+            rows = table[(table["keys"] == keys) & (table["split"] == split)]
+            label = f"{column.removesuffix('_loss')} ({split} pairs)" if keys == "last" else None
+            axis.plot(rows["step"], rows[column].clip(lower=FLOOR), style, color=color, label=label)
+        _mark(run, axis, "progress_measures", column, color, keys="last")
+    axis.plot([], [], ":", color=plotting.INK, label="random frequencies")
+    axis.plot([], [], marker=6, ms=6, lw=0, color=plotting.INK, label="crossing or knee")
+    axis.set_yscale("log")
+    axis.set_ylabel("loss (nats)")
+    return True
+
+
+def _gini(run: Run, axis: Axes | None) -> bool:
+    table = _table(run, "embedding_spectrum")
+    if table is None or axis is None:
+        return table is not None
+    for i, matrix in enumerate(("W_E", "W_L")):
+        rows, color = table[table["matrix"] == matrix], plotting.CYCLE[5 + i]
+        axis.plot(rows["step"], rows["gini"], color=color, label=f"${matrix}$")
+        _mark(run, axis, "embedding_spectrum", "gini", color, matrix=matrix)
+    axis.set_ylabel("Gini of the\nFourier norms")
+    axis.set_ylim(0, 1)
+    return True
+
+
+def _weights(run: Run, axis: Axes | None) -> bool:
+    table = _table(run, "weight_norm")
+    if table is None or axis is None:
+        return table is not None
+    rows = table[table["group"] == "total"]
+    axis.plot(rows["step"], rows["sum_of_squares"], color=plotting.INK)
+    _mark(run, axis, "weight_norm", "sum_of_squares", plotting.INK)
+    axis.set_ylabel("sum of squared\nweights")
+    axis.set_ylim(0, None)
+    return True
+
+
+def _flatness(run: Run, axis: Axes | None) -> bool:
+    table = _table(run, "flatness")
+    if table is None or axis is None:
+        return table is not None
+    rows = table[table["noise"] == "weight-proportional"]
+    for i, (sigma, mine) in enumerate(rows.groupby("sigma")):
+        values = np.maximum(mine["loss_increase"], FLOOR)
+        color = plotting.CYCLE[(0, 4, 1)[i % 3]]
+        axis.plot(mine["step"], values, "o-", ms=2, color=color, label=rf"$\sigma$ = {sigma:g}")
+    _mark(run, axis, "flatness", "loss_increase", plotting.INK)
+    axis.set_yscale("log")
+    axis.set_ylabel("train loss increase\nunder noise (nats)")
+    return True
+
+
+PANELS: tuple[Callable[[Run, Axes | None], bool], ...] = (_accuracy, _loss, _progress, _gini, _weights, _flatness)
+"""Each draws on its axes, or without any says whether it has what it needs."""
