@@ -123,9 +123,9 @@ def smallest(
     """The smallest description on the grid whose loss is at most `limit`, and the number of losses computed.
 
     Finer bins are taken to cost more bytes and to keep passing once a coarser bin passes; then, for each
-    threshold, the coarsest bin that passes is found by halving, among the bins that are smaller
-    than the best so far. The coarsest bin of all, which may round everything to 0, is tried by itself first: where chance is
-    good enough it passes, whatever bins in between do.
+    threshold, the coarsest bin that passes is found by halving, among the bins that are smaller than the
+    best so far. The coarsest bin of all, which may round everything to 0, is tried by itself first: where
+    chance is good enough it passes, whatever bins in between do.
 
     Args:
         weights: What is compressed.

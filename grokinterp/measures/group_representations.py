@@ -190,7 +190,7 @@ def plot(tables: "Tables") -> "Figure":
     fig, (upper, lower) = plotting.figure(rows=2, height=2.0)
     table, losses = tables.main, tables["losses"]
     last = table[table["step"] == table["step"].max()]
-    keys = last[last["is_key"]].sort_values("logit_share", ascending=False)["irrep"].tolist()
+    keys = last[last["is_key"]]["irrep"].tolist()
     for name, rows in table.groupby("irrep", sort=False):
         if name not in keys:
             upper.plot(rows["step"], rows["logit_share"], color=plotting.FAINT, lw=0.5, zorder=1)
@@ -204,7 +204,8 @@ def plot(tables: "Tables") -> "Figure":
         for keys_of, style in (("last", "-"), ("random", ":")):
             rows = losses[(losses["keys"] == keys_of) & (losses["split"] == split)]
             label = f"{column.removesuffix('_loss')} ({split})" if keys_of == "last" else None
-            lower.plot(rows["step"], rows[column].clip(lower=1e-16), style, color=plotting.CYCLE[2 + i], label=label)
+            values = rows[column].clip(lower=1e-16)
+            lower.plot(rows["step"], values, style, marker="o", ms=2, color=plotting.CYCLE[2 + i], label=label)
     lower.plot([], [], ":", color=plotting.INK, label="random irreps")
     lower.set_yscale("log")
     lower.set_ylabel("loss (nats)")
