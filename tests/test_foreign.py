@@ -12,7 +12,8 @@ import grokinterp as gi
 from grokinterp.config import ModelConfig
 from grokinterp.models.transformer import build_hooked
 
-EXPECTED = json.loads((Path(__file__).parent / "foreign_expected.json").read_text())["C113_T_seed1"]
+ALL_EXPECTED = json.loads((Path(__file__).parent / "foreign_expected.json").read_text())
+EXPECTED = ALL_EXPECTED["C113_T_seed1"]
 TASK = gi.TaskConfig(operation="x+y", p=EXPECTED["p"], frac_train=EXPECTED["frac_train"])
 
 
@@ -103,3 +104,34 @@ def test_measuring_leaves_the_model_as_it_was(model, published, snapshot, values
 def test_the_stray_embeddings_in_its_file_are_its_embedding(published):
     for name in ("x_embed", "y_embed"):
         assert torch.equal(published[name], published["embed.W_E"])
+
+
+def test_the_rules_disagree_on_a_network_trained_in_low_precision(foreign):
+    """Weights with the heads of W_O flattened, the rest transposed, and a column of W_U for '='."""
+    expected = ALL_EXPECTED["low_precision"]
+    w = torch.load(foreign / expected["file"], weights_only=True, map_location="cpu")["model"]
+    task = gi.build_task(gi.TaskConfig(operation="x+y", p=expected["p"]))
+    model = build_hooked(ModelConfig(d_model=128, n_heads=4, d_mlp=512, biases="mlp"), task.layout, task.n_answers)
+    model.load_state_dict(
+        {
+            "embed.W_E": w["embed.W_E"].T,
+            "pos_embed.W_pos": w["pos_embed.W_pos"],
+            **{f"blocks.0.attn.W_{n}": w[f"blocks.0.attn.W_{n}"].permute(0, 2, 1) for n in "QKV"},
+            "blocks.0.attn.W_O": w["blocks.0.attn.W_O"].reshape(128, 4, 32).permute(1, 2, 0),
+            **{f"blocks.0.mlp.W_{n}": w[f"blocks.0.mlp.W_{n}"].T for n in ("in", "out")},
+            **{f"blocks.0.mlp.b_{n}": w[f"blocks.0.mlp.b_{n}"] for n in ("in", "out")},
+            "unembed.W_U": w["unembed.W_U"][:, : expected["p"]],
+        },
+        strict=False,
+    )
+    snapshot = gi.snapshot(model, task)
+    whole = one(measured("accuracy_loss", snapshot), split="all")
+    for column in ("loss", "accuracy"):
+        about = expected[f"full_{column}"]
+        assert whole[column] == pytest.approx(about["value"], abs=about["abs"]), column
+    rules = measured("embedding_spectrum", snapshot, "keys")
+    for rule, keys in expected["keys"].items():
+        assert [int(k) for k in one(rules, rule=rule)["keys"].split(",")] == keys
+    assert one(rules, rule="neurons")["agreement"] == pytest.approx(3 / 5)
+    clusters = {row["k"]: row["n_neurons"] for row in measured("neuron_frequencies", snapshot) if row["k"]}
+    assert clusters == {int(k): count for k, count in expected["clusters"].items()}

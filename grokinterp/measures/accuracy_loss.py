@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from grokinterp.measures.measure import Column, Measure, Part, Row
+from grokinterp.measures.measure import Column, Measure, Part, Row, Series
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,4 +84,5 @@ MEASURE = Measure(
         )
     },
     plot=plot,
+    series=(Series("test loss", "loss", where={"split": "test"}, threshold=0.5, unit="log_answers"),),
 )

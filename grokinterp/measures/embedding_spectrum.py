@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from grokinterp.measures.measure import Column, Measure, Part, Row
+from grokinterp.measures.measure import Column, Measure, Part, Row, Series
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from grokinterp.harmonics.keys import KeyFrequencies
     from grokinterp.snapshots import Snapshot
     from grokinterp.tables import Tables
 
@@ -68,37 +69,65 @@ def compute_components(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     return rows
 
 
-def compute_keys(snapshot: "Snapshot", *, params: dict) -> list[Row]:
-    """Four rules for the key frequencies side by side, and how far each agrees with W_L's.
-
-    agreement = |A n B| / |A u B| (Jaccard) of the rule's set with the W_L rule's.
-
-    **Differs:** Nanda et al.'s code never looks at k = floor(p/2); here every k is.
-    """
+def _rules(snapshot: "Snapshot") -> "list[KeyFrequencies]":
+    """The four rules' sets, the primary one first. Each looks at every k = 1..floor(n/2)."""
     from grokinterp.harmonics.keys import logit_rule, matrix_rule, neuron_rule
 
-    del params
-    primary = matrix_rule("W_L", snapshot.natural_rows("W_L"))
     neurons = snapshot.neuron_spectrum
-    rules = [
-        primary,
+    return [
+        matrix_rule("W_L", snapshot.natural_rows("W_L")),
         matrix_rule("W_E", snapshot.natural_rows("W_E")),
         neuron_rule(neurons.fraction, neurons.best),
         logit_rule(snapshot.sum_means),
     ]
-    rows = []
-    for rule in rules:
-        union = set(rule.ks) | set(primary.ks)
-        rows.append(
-            {
-                "rule": rule.rule,
-                "threshold": rule.threshold,
-                "n_keys": len(rule.ks),
-                "keys": ",".join(map(str, rule.ks)),
-                "agreement": len(set(rule.ks) & set(primary.ks)) / len(union) if union else 1.0,
-            }
-        )
-    return rows
+
+
+def compute_keys(snapshot: "Snapshot", *, params: dict) -> list[Row]:
+    """Four rules for the key frequencies side by side, and how far each agrees with W_L's.
+
+    W_L, W_E: a norm sqrt(cos^2 + sin^2) above a quarter of the largest; neurons: a neuron with
+    at least .85 of its energy in the block of k; logits: the norm of cos w_k(i+j-c) in the logits above a quarter
+    of the largest. agreement = |A n B| / |A u B| (Jaccard) with the W_L rule's set.
+
+    **Paper:** Nanda et al. 2023, section 4.1 (W_E), appendix C (W_L), their code (neurons).
+    **Differs:** their code never looks at k = floor(p/2), and takes the best k of every neuron, pure or not.
+    **Known values:** Chughtai's C113 seed 1: {16, 30, 56} by three rules, and 1 more by W_E's;
+    Nanda et al.'s low-precision network: {3, 6, 9, 23, 39} by W_L's, {6, 23, 39} by the neurons'.
+    """
+    from grokinterp.harmonics.keys import agreement
+
+    del params
+    primary, *others = _rules(snapshot)
+    return [
+        {
+            "rule": rule.rule,
+            "threshold": rule.threshold,
+            "n_keys": len(rule.ks),
+            "keys": ",".join(map(str, rule.ks)),
+            "agreement": agreement(rule, primary),
+        }
+        for rule in (primary, *others)
+    ]
+
+
+def compute_agreement(snapshot: "Snapshot", *, params: dict) -> list[Row]:
+    """The Jaccard index of each pair of rules, and how many frequencies only one of the two names."""
+    from itertools import combinations
+
+    from grokinterp.harmonics.keys import agreement
+
+    del params
+    return [
+        {
+            "rule_a": a.rule,
+            "rule_b": b.rule,
+            "agreement": agreement(a, b),
+            "n_common": len(set(a.ks) & set(b.ks)),
+            "n_only_a": len(set(a.ks) - set(b.ks)),
+            "n_only_b": len(set(b.ks) - set(a.ks)),
+        }
+        for a, b in combinations(_rules(snapshot), 2)
+    ]
 
 
 def plot(tables: "Tables") -> "Figure":
@@ -164,6 +193,22 @@ MEASURE = Measure(
             },
             compute_keys,
         ),
+        "agreement": Part(
+            {
+                "rule_a": Column("W_L, W_E or neurons", kind="str"),
+                "rule_b": Column("W_E, neurons or logits", kind="str"),
+                "agreement": Column("Jaccard index of the two sets", low=0, high=1),
+                "n_common": Column("frequencies that both name", kind="int", low=0),
+                "n_only_a": Column("frequencies that rule_a alone names", kind="int", low=0),
+                "n_only_b": Column("frequencies that rule_b alone names", kind="int", low=0),
+            },
+            compute_agreement,
+        ),
     },
     plot=plot,
+    series=(
+        Series("Gini of W_L", "gini", where={"matrix": "W_L"}),
+        Series("Gini of W_E", "gini", where={"matrix": "W_E"}),
+        Series("rules agree (W_L, neurons)", "agreement", "agreement", {"rule_a": "W_L", "rule_b": "neurons"}, 0.5),
+    ),
 )

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from grokinterp.measures.measure import Column, Measure, Part, Row
+from grokinterp.measures.measure import Column, Measure, Part, Row, Series
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -133,4 +133,8 @@ MEASURE = Measure(
     },
     plot=plot,
     uses_keys=True,
+    series=(
+        Series("cosine FVE of the logits", "cosine_fve", threshold=0.5),
+        Series("logit share on sums of K", "sum_share_K", threshold=0.5),
+    ),
 )

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from grokinterp.measures.measure import Column, Measure, Part, Row
+from grokinterp.measures.measure import Column, Measure, Part, Row, Series
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -108,6 +108,78 @@ def compute_frequencies(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     ]
 
 
+def _through_neurons(snapshot: "Snapshot") -> "tuple[Tensor, Tensor] | None":
+    """What the last MLP's neurons add to the natural logits, X W_L; and the biases after it (answers).
+
+    None with LayerNorm before the unembedding, where the logits are no sum of parts, and without an MLP.
+    """
+    import numpy as np
+    import torch
+
+    from grokinterp.harmonics.neurons import from_spectrum
+
+    weights, answer, mlp = snapshot.weights, snapshot.coordinates.answer, f"blocks.{snapshot.n_layers - 1}.mlp."
+    if "ln_final.w" in weights or mlp + "W_out" not in weights:
+        return None
+    order = np.concatenate([answer, np.setdiff1d(np.arange(snapshot.task.n_answers), answer)])
+    which = torch.from_numpy(order).to(snapshot.natural_logits.device)
+    w_l = snapshot.neuron_logit_map[which]
+    bias = weights[mlp + "b_out"] @ snapshot.unembedding[which].T
+    return from_spectrum(snapshot.neuron_spectrum.spectrum @ w_l.T), bias + weights["unembed.b_U"][which]
+
+
+def compute_definitions(snapshot: "Snapshot", *, params: dict) -> list[Row]:
+    """Restricted and excluded loss by every definition in use, side by side, for K and for a random K.
+
+    With P the projector on a keep-set (harmonics.keep_sets: sum_directions, blocks_2x2, blocks_3x3), the
+    logits' part M = X W_L that comes through the last MLP's neurons X, and the rest S = L - M ("skip"):
+
+        space             restricted_loss               excluded_loss
+        logits            CE(P L + mean_ij L)           CE(L - P L)
+        neurons           CE(P M + mean_ij M + S)       CE(M - P M + S) = CE(L - P M)
+        neurons_no_skip   CE(P M + mean_ij M + biases)  null
+
+    P acts on pairs and W_L on neurons, so P M = (P X) W_L: projecting activations and then mapping them is
+    the same. Neuron spaces take the sum directions alone, and are left out with LayerNorm.
+
+    **Paper:** Nanda et al. 2023: section 5.1 speaks of blocks_2x2 ("constant + 20 terms"), their code keeps
+    sum_directions, their ablation of 113^2 - 40 terms keeps blocks_3x3. TransformerLens's demo: restricted is
+    neurons_no_skip on test, excluded is neurons on train.
+    **Known values:** clock logits: all three restricted = full, excluded = log p; logits cos w(i - j - c) are
+    outside of sum_directions and inside of both blocks. Chughtai's C113 seed 1, restricted on all: 5.568e-8,
+    1.431e-7, 1.636e-7.
+    """
+    from grokinterp.harmonics.cyclic import sum_classes
+    from grokinterp.harmonics.keep_sets import KEEP_SETS, KeepSet, keep, n_components
+    from grokinterp.harmonics.projected_loss import pair_losses
+
+    del params
+    cube, n = snapshot.natural_logits, snapshot.coordinates.n
+    sums, through, splits = sum_classes(n, cube.device), _through_neurons(snapshot), _splits(snapshot)
+    rows = []
+    for source, keys in (("last", snapshot.keys), ("random", snapshot.random_keys)):
+        found: dict[tuple[str, KeepSet], tuple[Tensor, Tensor | None]] = {}
+        for name in KEEP_SETS:
+            kept = keep(cube, keys.ks, name)
+            found["logits", name] = pair_losses(kept + cube.mean((0, 1)), sums), pair_losses(cube - kept, sums)
+        if through is not None:
+            mlp, bias = through
+            gone = keep(mlp, keys.ks, "sum_directions")
+            kept = gone + mlp.mean((0, 1))
+            both = pair_losses(cube - mlp + kept, sums), pair_losses(cube - gone, sums)
+            found["neurons", "sum_directions"] = both
+            found["neurons_no_skip", "sum_directions"] = pair_losses(kept + bias, sums), None
+        for (space, name), (restricted, excluded) in found.items():
+            about = {"keys": source, "space": space, "keep_set": name, "n_components": n_components(n, keys.ks, name)}
+            for split, mask in splits.items():
+                losses = {
+                    "restricted_loss": _mean(restricted, mask),
+                    "excluded_loss": None if excluded is None else _mean(excluded, mask),
+                }
+                rows.append({**about, "split": split, **losses})
+    return rows
+
+
 def plot(tables: "Tables") -> "Figure":
     """Full, restricted and excluded loss over steps, with the random control dotted."""
     from grokinterp import plotting
@@ -123,8 +195,11 @@ def plot(tables: "Tables") -> "Figure":
         axis.plot(full_test["step"], full_test["full_loss"], **plotting.split_style("test"))
     shown = full_train if len(full_train) else everything
     colors = {"restricted_loss": plotting.CYCLE[2], "excluded_loss": plotting.CYCLE[3]}
-    axis.plot(everything["step"], everything["restricted_loss"], color=colors["restricted_loss"], label="restricted")
-    axis.plot(shown["step"], shown["excluded_loss"], color=colors["excluded_loss"], label="excluded")
+    axis.plot(
+        everything["step"], everything["restricted_loss"], color=colors["restricted_loss"], label="restricted (all)"
+    )
+    label = f"excluded ({shown['split'].iloc[0]})"
+    axis.plot(shown["step"], shown["excluded_loss"], color=colors["excluded_loss"], label=label)
     for column, rows in (
         ("restricted_loss", control[control["split"] == "all"]),
         ("excluded_loss", control[control["split"] == shown["split"].iloc[0]]),
@@ -169,7 +244,43 @@ MEASURE = Measure(
             compute_frequencies,
             steps="landmarks",
         ),
+        "definitions": Part(
+            {
+                "keys": Column("which K: last (checkpoint's) or random (control)", kind="str"),
+                "space": Column("what is projected: logits, neurons, or neurons_no_skip", kind="str"),
+                "keep_set": Column("sum_directions, blocks_2x2 or blocks_3x3", kind="str"),
+                "n_components": Column("functions of (i, j) in the set, without the constant", kind="int", low=0),
+                "split": Column("train, test or all (natural pairs)", kind="str"),
+                "restricted_loss": _loss("CE with the set and the constant kept"),
+                "excluded_loss": _loss("CE with the set taken out; null for neurons_no_skip"),
+            },
+            compute_definitions,
+            steps="landmarks",
+        ),
     },
     plot=plot,
     uses_keys=True,
+    series=(
+        Series(
+            "restricted loss (all)",
+            "restricted_loss",
+            where={"keys": "last", "split": "all"},
+            threshold=0.5,
+            unit="log_answers",
+        ),
+        Series(
+            "restricted loss (random K)",
+            "restricted_loss",
+            where={"keys": "random", "split": "all"},
+            threshold=0.5,
+            unit="log_answers",
+        ),
+        Series(
+            "excluded loss (train)",
+            "excluded_loss",
+            where={"keys": "last", "split": "train"},
+            threshold=1.0,
+            unit="log_answers",
+        ),
+    ),
 )

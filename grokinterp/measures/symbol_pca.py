@@ -1,9 +1,8 @@
 """The symbols as points: PCA of W_E and W_U, circles, and their motion over training."""
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from grokinterp.measures.measure import Column, Measure, Part, Row
+from grokinterp.measures.measure import Column, Measure, Part, Row, Series
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,60 +23,21 @@ def _symbols(snapshot: "Snapshot", matrix: str) -> "np.ndarray":
     return rows.cpu().numpy()
 
 
-def _scores(rows: "np.ndarray", n_components: int) -> "tuple[np.ndarray, np.ndarray]":
-    """PCA scores (n, q) and the shares of variance of the q components."""
-    from sklearn.decomposition import PCA
-
-    pca = PCA(n_components=min(n_components, *rows.shape), svd_solver="covariance_eigh")
-    scores = pca.fit_transform(rows)
-    shares = pca.explained_variance_ratio_
-    return scores, shares.clip(0, 1)
-
-
-def circularity(scores: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
-    """How much each column is one cosine over the symbols, and of which frequency.
-
-    circularity = min(1, max_k 2 |sum_t v_t e^{2 pi i k t / n}|^2 / (n |v|^2)), k = 1..floor(n/2).
-
-    **Paper:** Zhong et al. 2023 (arXiv 2306.17844), who average it over the first four components.
-    **Known values:** the coordinates of a regular n-gon: 1.
-    """
-    import numpy as np
-
-    n = scores.shape[0]
-    power = np.abs(np.fft.rfft(scores, axis=0)[1:]) ** 2
-    norm = n * (scores**2).sum(axis=0)
-    share = np.where(norm > 0, 2 * power / np.where(norm > 0, norm, 1), 0.0)
-    return np.minimum(share.max(axis=0), 1.0), share.argmax(axis=0) + 1
-
-
-@lru_cache(maxsize=16)
-def null_quantiles(n: int, d: int, n_components: int, draws: int, seed: int) -> "tuple[list[float], list[float]]":
-    """95 % quantiles of share and circularity, component by component, for Gaussian matrices."""
-    import numpy as np
-
-    rng = np.random.default_rng(seed)
-    shares, circles = [], []
-    for _ in range(draws):
-        scores, share = _scores(rng.standard_normal((n, d)), n_components)
-        shares.append(share)
-        circles.append(circularity(scores)[0])
-    return np.quantile(shares, 0.95, axis=0).tolist(), np.quantile(circles, 0.95, axis=0).tolist()
-
-
 def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     """Variance share and circularity of each principal component, beside what noise would give.
 
     The null is a Gaussian matrix of the same shape, `null_draws` draws, 95 % quantile.
     Circularity is null for operations that are not addition on some Z_n.
     """
+    from grokinterp.harmonics.components import circularity, null_quantiles, principal_scores
+
     cyclic = snapshot.task.coordinates is not None
     rows = []
     for matrix in MATRICES:
         symbols = _symbols(snapshot, matrix)
         if len(symbols) < 3:
             continue
-        scores, shares = _scores(symbols, params["n_components"])
+        scores, shares = principal_scores(symbols, params["n_components"])
         circle, frequency = circularity(scores)
         null = null_quantiles(*symbols.shape, params["n_components"], params["null_draws"], params["seed"])
         for i, share in enumerate(shares):
@@ -89,10 +49,36 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
                     "share_null_q95": null[0][i],
                     "circularity": float(circle[i]) if cyclic else None,
                     "circularity_null_q95": null[1][i] if cyclic else None,
-                    "frequency": int(frequency[i]) if cyclic else None,
+                    "k": int(frequency[i]) if cyclic else None,
                 }
             )
     return rows
+
+
+def compute_parallelograms(snapshot: "Snapshot", *, params: dict) -> list[Row]:
+    """RQI: share of the parallelograms i + j = m + n that the embedding closes up to delta times its spread.
+
+    rqi = |{|E_i + E_j - E_m - E_n| <= delta s}| / |P|, P all pairs of different unordered pairs {i, j}, {m, n} of
+    operands with one sum mod n, in natural order; s^2 = mean_i |E_i - mean E|^2. All of P is counted, so there
+    is no sampling error. The null is a Gaussian matrix of the same shape, whose defects are near 2 s.
+    No rows for operations that are not addition on some Z_n.
+
+    **Paper:** Liu et al. 2022 (arXiv 2205.10343), section 3: RQI, their delta .01 of normalised rows.
+    **Differs:** sums mod n. A circle is no parallelogram: there E_i + E_j has length 2 |cos(w_k(i-j)/2)|, so a
+    network that adds on circles has an RQI near the null's. High values mean a straight line of symbols.
+    **Known values:** symbols on a line: the share of parallelograms whose sums agree as integers.
+    """
+    from grokinterp.harmonics.parallelograms import gaussian_quality, quality
+
+    if snapshot.task.coordinates is None:
+        return []
+    rows, deltas = snapshot.natural_rows("W_E"), tuple(params["rqi_deltas"])
+    found = quality(rows, deltas)
+    if found is None:
+        return []
+    null = gaussian_quality(*rows.shape, deltas, params["rqi_draws"], params["seed"])
+    cells = zip(deltas, found, null, strict=True)
+    return [{"delta": float(delta), "rqi": share, "rqi_null_q95": q95} for delta, share, q95 in cells]
 
 
 def compute_circles(snapshot: "Snapshot", *, params: dict) -> list[Row]:
@@ -135,6 +121,8 @@ def compute_coordinates(run: "Run", *, steps: list[int], params: dict) -> list[R
     import numpy as np
     from scipy.linalg import orthogonal_procrustes
 
+    from grokinterp.harmonics.components import principal_scores
+
     chosen = sorted({steps[i] for i in np.linspace(0, len(steps) - 1, params["n_frames"]).round().astype(int)})
     reference: dict[str, np.ndarray] = {}
     rows = []
@@ -143,7 +131,7 @@ def compute_coordinates(run: "Run", *, steps: list[int], params: dict) -> list[R
         c = snapshot.task.coordinates
         for matrix in MATRICES:
             symbols = _symbols(snapshot, matrix)
-            scores, _ = _scores(symbols, 4)
+            scores, _ = principal_scores(symbols, 4)
             last = reference.setdefault(matrix, scores)
             rotation, _ = orthogonal_procrustes(scores, last)
             order = np.arange(len(symbols)) if c is None else c.left if matrix == "W_E" else c.answer
@@ -233,9 +221,18 @@ MEASURE = Measure(
                 "share_null_q95": Column("95 % quantile of the share for noise", low=0, high=1),
                 "circularity": Column("how much it is one cosine", low=0, high=1, null=True),
                 "circularity_null_q95": Column("95 % quantile for noise", low=0, high=1, null=True),
-                "frequency": Column("frequency of that cosine", kind="int", low=1, null=True),
+                "k": Column("frequency of that cosine", kind="int", low=1, null=True),
             },
             compute,
+        ),
+        "parallelograms": Part(
+            {
+                "delta": Column("largest defect that counts, in units of the embedding's spread", low=0),
+                "rqi": Column("share of parallelograms with at most that defect", low=0, high=1),
+                "rqi_null_q95": Column("95 % quantile of the share for noise", low=0, high=1),
+            },
+            compute_parallelograms,
+            steps="landmarks",
         ),
         "circles": Part(
             {
@@ -263,6 +260,15 @@ MEASURE = Measure(
         ),
     },
     plot=plot,
-    params={"n_components": 10, "null_draws": 20, "seed": 0, "n_frames": 40, "perplexity": 30.0},
+    params={
+        "n_components": 10,
+        "null_draws": 20,
+        "seed": 0,
+        "n_frames": 40,
+        "perplexity": 30.0,
+        "rqi_deltas": [0.1, 0.5, 1.0],
+        "rqi_draws": 5,
+    },
     uses_keys=True,
+    series=(Series("circularity of PC 1", "circularity", "", {"matrix": "W_E", "component": 1}, threshold=0.5),),
 )

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from grokinterp.measures.measure import Column, Measure, Part, Row
+from grokinterp.measures.measure import Column, Measure, Part, Row, Series
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -129,4 +129,8 @@ MEASURE = Measure(
         ),
     },
     plot=plot,
+    series=(
+        Series("sum of squared weights", "sum_of_squares", where={"group": "total"}, log=True),
+        Series("normalised margin", "normalized_margin", "margin", threshold=0.0),
+    ),
 )

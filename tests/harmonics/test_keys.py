@@ -40,6 +40,24 @@ def test_a_frequency_is_key_above_a_quarter_of_the_largest_norm(weak, found):
     assert logit_rule(sum_means(clock_logits(13, {2: weak, 5: -1.0}))).ks == found
 
 
+@given(n=st.sampled_from([5, 7, 12, 13]), shift=st.integers(1, 12), seed=st.integers(0, 99))
+@few
+def test_key_frequencies_do_not_depend_on_where_the_answers_start(n, shift, seed):
+    rows = torch.randn(n, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    assert matrix_rule("W_L", rows.roll(shift, dims=0)).ks == matrix_rule("W_L", rows).ks
+
+
+def test_cosine_and_sine_of_a_frequency_count_together():
+    turns = torch.arange(13, dtype=torch.float64)[:, None] * 2 * torch.pi / 13
+    strong = torch.cat([torch.cos(5 * turns), torch.sin(5 * turns)], dim=1)
+    diagonal = torch.cat([strong, 0.3 * torch.cos(2 * turns + torch.pi / 4)], dim=1)
+    along = torch.cat([strong, 0.3 * torch.cos(2 * turns)], dim=1)
+    for rows in (diagonal, along):  # .3 beside sqrt 2; by single components it would be .21 or .3 beside 1
+        assert matrix_rule("W_L", rows).ks == (5,)
+    both = torch.cat([strong, 0.4 * torch.cos(2 * turns + torch.pi / 4)], dim=1)
+    assert matrix_rule("W_L", both).ks == (2, 5)  # .4 beside sqrt 2
+
+
 def test_the_constant_is_never_key_and_does_not_raise_the_bar():
     assert matrix_rule("W_L", wave_rows(13, {4: 1.0}) + 100).ks == (4,)
 

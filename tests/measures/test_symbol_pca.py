@@ -18,7 +18,7 @@ from oracles import (
 )
 
 import grokinterp as gi
-from grokinterp.measures.symbol_pca import circularity
+from grokinterp.harmonics.components import circularity
 
 few = settings(derandomize=True, deadline=None, max_examples=10)
 
@@ -107,6 +107,53 @@ def test_there_is_no_circle_at_the_nyquist_frequency():
 def test_the_pizza_shows_the_same_circles_as_the_clock():
     rows = measured("symbol_pca", pizza_snapshot(13, {5: 4.0}), "circles")
     assert np.hypot([r["x"] for r in rows], [r["y"] for r in rows]) == pytest.approx(np.ones(13))
+
+
+def embedded(operation: str, p: int, natural: torch.Tensor):
+    """Whose operands are embedded as the given rows, in natural order."""
+    task = build(operation, p)
+    w_e = torch.zeros(task.layout.d_vocab, natural.shape[1], dtype=torch.float64)
+    w_e[task.coordinates.left] = natural
+    return snapshot_of_cube(task, torch.zeros(p, p, p, dtype=torch.float64), weights={"embed.W_E": w_e})
+
+
+@pytest.mark.parametrize(("operation", "p"), [("x+y", 13), ("x-y", 12), ("x*y", 13), ("x/y", 11)])
+def test_a_line_of_symbols_closes_the_parallelograms_that_do_not_wrap_around(operation, p):
+    n = build(operation, p).coordinates.n
+    line = 5.0 + 0.7 * torch.arange(n, dtype=torch.float64)[:, None] * torch.ones(1, 3, dtype=torch.float64)
+    row = one(measured("symbol_pca", embedded(operation, p, line), "parallelograms"), delta=0.1)
+    closed = everything = 0
+    for s in range(n):
+        below, above = s // 2 + 1, (2 * n - 2 - (s + n)) // 2 + 1  # unordered pairs with sum s, and s + n
+        closed += math.comb(below, 2) + math.comb(above, 2)
+        everything += math.comb(below + above, 2)
+    assert row["rqi"] == pytest.approx(closed / everything)
+    assert row["rqi"] > row["rqi_null_q95"] + 0.3
+
+
+@pytest.mark.parametrize("k", [1, 4])
+def test_circles_have_more_small_defects_than_noise_but_close_hardly_any_parallelogram(k):
+    n = 31
+    rows = measured("symbol_pca", embedded("x+y", n, wave_rows(n, {k: 3.0})), "parallelograms")
+    half = [2 * math.cos(math.pi * k * d / n) for d in range(1, 2 * n, 2)]  # of pairs of one sum, by difference
+    exact = [abs(a - b) for i, a in enumerate(half[: n // 2 + 1]) for b in half[i + 1 : n // 2 + 1]]
+    for row in rows:
+        share = sum(x <= row["delta"] for x in exact) / len(exact)
+        assert row["rqi"] == pytest.approx(share, abs=1e-12)
+    assert one(rows, delta=0.1)["rqi"] < 0.2
+
+
+def test_noise_and_untrained_embeddings_close_as_many_parallelograms_as_the_null():
+    snapshot = untrained("x+y", 31, d_model=64)
+    for row in measured("symbol_pca", snapshot, "parallelograms"):
+        assert row["rqi"] == row["rqi_null_q95"] == 0  # in 64 dimensions, defects are near twice the spread
+
+
+def test_without_coordinates_or_without_spread_there_are_no_parallelograms():
+    task = gi.build_task(gi.TaskConfig(operation="x.y", group="S3", frac_train=0.5))
+    assert measured("symbol_pca", snapshot_of_cube(task, torch.zeros(6, 6, 6).double()), "parallelograms") == []
+    same = torch.full((7, 3), 0.3, dtype=torch.float64)
+    assert measured("symbol_pca", embedded("x+y", 7, same), "parallelograms") == []
 
 
 def test_operations_without_frequencies_have_shares_but_no_circles():

@@ -40,6 +40,19 @@ def test_the_hand_set_pizza_has_its_closed_form(p):
     for name, value in expected.items():
         assert one(rows, group=name)["sum_of_squares"] == pytest.approx(value, abs=1e-12), name
     assert one(rows, group="total")["sum_of_squares"] == pytest.approx(sum(expected.values()))
+    for role, prefixes in (
+        ("embedding", "embed."),
+        ("attention", "blocks.0.attn."),
+        ("mlp", MLP),
+        ("unembedding", "un"),
+    ):
+        of_role = sum(value for name, value in expected.items() if name.startswith(prefixes))
+        assert one(rows, group=role)["sum_of_squares"] == pytest.approx(of_role), role
+    (margin,) = measured("weight_norm", gi.snapshot(pizza_model(p, ((k, amplitude),)), gi.TaskConfig(p=p)), "margin")
+    neuron = 1 + expected[MLP + "W_out"] / (2 * p)  # squared norm of each of the 2p neurons: (cos, sin) and its row
+    assert margin["neuron_norm"] == pytest.approx((2 * p * neuron**1.5) ** (1 / 3))
+    least = min(abs(math.cos(math.pi * k * d / p)) for d in range(p)) * amplitude * (1 - math.cos(2 * math.pi / p))
+    assert margin["normalized_margin"] == pytest.approx(least / margin["neuron_norm"] ** 2, abs=1e-12)
 
 
 def test_roles_follow_the_place_of_a_tensor():
