@@ -13,7 +13,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from grokinterp.analysis.plan import Work, settings_of, subsets
-from grokinterp.analysis.workers import default_jobs, in_order
+from grokinterp.analysis.workers import default_jobs, in_order, without_subnormals
 from grokinterp.device import resolve_device
 from grokinterp.errors import GrokinterpError, NotApplicableError
 from grokinterp.leads import find_leads
@@ -89,7 +89,8 @@ def analyze(
     _ = run.task, run.train_mask  # damaged, they fail here and once, not at each checkpoint
     # numpy's own threads would wait in a loop for work, on the cores that torch's threads need
     one_blas_thread = threadpool_limits(limits=1, user_api="blas")
-    with _writable(), one_blas_thread, locked(run.rundir.analysis_lock_path, f"{run.rundir.measures}"):
+    lock = locked(run.rundir.analysis_lock_path, f"{run.rundir.measures}")
+    with _writable(), one_blas_thread, without_subnormals(), lock:
         device = str(resolve_device(device))
         analysis = _Analysis(run, chosen, settings, device)
         analysis.plan(sorted({*run.steps[::every], run.steps[-1]}), full=full, force=force)

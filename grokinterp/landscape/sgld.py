@@ -160,8 +160,8 @@ def why_not_local(sampling: Sampling, loss_limit: float) -> str | None:
     """Why the chains do not describe the neighbourhood of w0, or None where they do.
 
     diverged: a loss or distance is not finite. loss: the mean sampled loss is above `loss_limit`.
-    far: the root mean square distance is above REACH times the prior's radius; in a convex basin it is
-    at most that radius, because the loss only pulls back. growing: the distance has not settled (GROWTH).
+    far: the root mean square distance is above REACH times the prior's radius; in a quadratic basin it is
+    at most that radius (while epsilon (a_i + gamma) < 4, see `sample`), because the loss only pulls back. growing: the distance has not settled (GROWTH).
     """
     if not sampling.finite:
         return "diverged"

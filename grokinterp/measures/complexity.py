@@ -264,7 +264,7 @@ MEASURE = Measure(
                 "n_pairs": Column("pairs in the covariance", kind="int", low=1),
             },
             compute_neurons,
-            steps="landmarks",
+            steps="events",
         ),
         "compressed": Part(
             {

@@ -54,19 +54,18 @@ def _phases(snapshot: "Snapshot") -> "tuple[Tensor, Tensor, Tensor, Tensor]":
 
     from grokinterp.harmonics.cyclic import fourier_basis
 
-    n = snapshot.coordinates.n
-    spectrum, best = snapshot.neuron_spectrum.spectrum, snapshot.neuron_spectrum.best
-    which = torch.arange(len(best), device=spectrum.device)
-    cosine = (2 * best - 1).to(spectrum.device)
-    has_sine = 2 * best.to(spectrum.device) != n
-    sine = torch.where(has_sine, cosine + 1, cosine)
+    n, found = snapshot.coordinates.n, snapshot.neuron_spectrum
+    best, which = found.best.to(found.blocks.device), torch.arange(len(found.best))
+    blocks = found.blocks[best - 1, :, :, which]  # [neuron, 3, 3]
+    out_rows = fourier_basis(n).to(best.device) @ snapshot.natural_rows("W_L")
+    sine = torch.where(2 * best == n, 0.0, out_rows[(2 * best).clamp(max=n - 1), which])
+    out_rows = torch.stack([out_rows[2 * best - 1, which], sine], dim=1)
 
-    def phase(table: "Tensor") -> "Tensor":
+    def phase(pair: "Tensor") -> "Tensor":
         """Of A cos(w x + phase) = A cos(phase) cos(w x) - A sin(phase) sin(w x), per neuron."""
-        return torch.atan2(-torch.where(has_sine, table[sine, which], 0.0), table[cosine, which])
+        return torch.atan2(-pair[:, 1], pair[:, 0])
 
-    left, right = phase(spectrum[:, 0]), phase(spectrum[0])
-    out = phase(fourier_basis(n).to(spectrum.device) @ snapshot.natural_rows("W_L"))
+    left, right, out = phase(blocks[:, 1:, 0]), phase(blocks[:, 0, 1:]), phase(out_rows)
     return left, right, out, torch.remainder(left + right - out + math.pi, 2 * math.pi) - math.pi
 
 

@@ -116,16 +116,14 @@ def _through_neurons(snapshot: "Snapshot") -> "tuple[Tensor, Tensor] | None":
     import numpy as np
     import torch
 
-    from grokinterp.harmonics.neurons import from_spectrum
-
     weights, answer, mlp = snapshot.weights, snapshot.coordinates.answer, f"blocks.{snapshot.n_layers - 1}.mlp."
     if "ln_final.w" in weights or mlp + "W_out" not in weights:
         return None
     order = np.concatenate([answer, np.setdiff1d(np.arange(snapshot.task.n_answers), answer)])
     which = torch.from_numpy(order).to(snapshot.natural_logits.device)
-    w_l = snapshot.neuron_logit_map[which]
     bias = weights[mlp + "b_out"] @ snapshot.unembedding[which].T
-    return from_spectrum(snapshot.neuron_spectrum.spectrum @ w_l.T), bias + weights["unembed.b_U"][which]
+    through = snapshot.natural_pairs(snapshot.neuron_acts @ snapshot.neuron_logit_map.T)[:, :, which]
+    return through, bias + weights["unembed.b_U"][which]
 
 
 def compute_definitions(snapshot: "Snapshot", *, params: dict) -> list[Row]:
@@ -255,7 +253,7 @@ MEASURE = Measure(
                 "excluded_loss": _loss("CE with the set taken out; null for neurons_no_skip"),
             },
             compute_definitions,
-            steps="landmarks",
+            steps="events",
         ),
     },
     plot=plot,

@@ -186,7 +186,7 @@ class Snapshot:
         """Logits over (i, j); the n answers in natural order come first, others (0 for x*y) after."""
         c = self.coordinates
         rest = np.setdiff1d(np.arange(self.task.n_answers), c.answer)
-        return _reorder(self._natural_pairs(self.logits), 2, np.concatenate([c.answer, rest]))
+        return _reorder(self.natural_pairs(self.logits), 2, np.concatenate([c.answer, rest]))
 
     @cached_property
     def natural_train_mask(self) -> Bool[Tensor, "n n"] | None:
@@ -203,10 +203,10 @@ class Snapshot:
 
     @cached_property
     def neuron_spectrum(self) -> NeuronSpectrum:
-        """Pair spectrum, purity and frequency of the last block's neurons."""
-        return neuron_spectrum(self._natural_pairs(self.neuron_acts))
+        """Spectrum blocks, purity and frequency of the last block's neurons."""
+        return neuron_spectrum(self.natural_pairs(self.neuron_acts))
 
-    def _natural_pairs(self, by_pair: Float[Tensor, "n_left n_right features"]) -> Float[Tensor, "n n features"]:
+    def natural_pairs(self, by_pair: Float[Tensor, "n_left n_right features"]) -> Float[Tensor, "n n features"]:
         """A quantity over (a, b) as one over (i, j)."""
         return _reorder(_reorder(by_pair, 0, self.coordinates.left), 1, self.coordinates.right)
 

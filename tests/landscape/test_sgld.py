@@ -36,7 +36,7 @@ def closed_form(h: torch.Tensor, nbeta: float, gamma: float, epsilon: float) -> 
 
 
 SPECTRUM = torch.tensor([0.0, 0.05, 0.4, 2.0, 6.0], dtype=torch.float64)
-SETTINGS = [(10.0, 5.0, 1e-2), (10.0, 5.0, 4e-2), (100.0, 1.0, 2e-3), (0.5, 20.0, 0.1)]
+SETTINGS = [(10.0, 5.0, 1e-2), (10.0, 5.0, 4e-2), (100.0, 1.0, 2e-3), (0.5, 20.0, 0.05)]
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -237,7 +237,7 @@ BOWL = quadratic(torch.diag(torch.linspace(0.1, 2, 50, dtype=torch.float64)))
 CENTRE = torch.zeros(50, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 def test_well_behaved_chains_are_local_in_two_and_in_fifty_dimensions(seed):
     assert why_not_local(chains(BOWL, CENTRE, n_chains=4, n_draws=200, burn_in=150, seed=seed), 10.0) is None
     bowl, centre = quadratic(torch.eye(2, dtype=torch.float64)), CENTRE[:2]
