@@ -28,7 +28,7 @@ LABELS = {
 
 WHERE = {
     "all": "every checkpoint",
-    "landmarks": "the events and eight evenly spaced checkpoints",
+    "landmarks": "the events and six evenly spaced checkpoints",
     "events": "init, memorised, grokked and end",
     "last": "the last checkpoint",
 }

@@ -5,6 +5,7 @@ stays in memory. A table's JSON says from which checkpoint bytes, code, paramete
 its rows came; rows whose sources are unchanged are kept, the others computed again.
 """
 
+from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -149,7 +150,8 @@ class _Analysis:
 
     def over_checkpoints(self, jobs: int, show_progress: bool | None) -> None:
         """One snapshot a checkpoint; each measure that wants it takes its rows."""
-        todo = sorted({step for work in self.snapshot_work for step in work.todo})
+        wanted = Counter(step for work in self.snapshot_work for step in work.todo)
+        todo = sorted(wanted, key=lambda step: (-wanted[step], step))  # the longest first: no core waits for one
         results = in_order(self._compute_at, todo, max(1, min(jobs, len(todo))))
         try:
             with progress_bar("analyzing", len(todo), show=show_progress) as report, closing(results):

@@ -11,7 +11,7 @@ from grokinterp.measures.measure import Measure, Part
 from grokinterp.phases import Phases
 from grokinterp.tables import Row
 
-N_LANDMARKS = 8
+N_LANDMARKS = 6
 """How many checkpoints the default subset "landmarks" holds besides the events."""
 
 

@@ -18,6 +18,9 @@ T = TypeVar("T")
 
 MAX_JOBS = 8
 
+AHEAD = 16
+"""Results that may wait for a slow checkpoint before them; a checkpoint at an event takes as long as ten others."""
+
 MEMORY_PER_JOB = 256 * 2**20
 """Bytes that a logit cube may take if several checkpoints are to be held at once."""
 
@@ -50,7 +53,7 @@ def _one_core() -> None:
 
 
 def in_order(function: Callable[[int], T], steps: Sequence[int], jobs: int) -> Generator[tuple[int, T]]:
-    """(step, function(step)) in the order of the steps, `jobs` at a time and no more results than that ahead."""
+    """(step, function(step)) in the order of the steps, `jobs` at a time, AHEAD waiting at most."""
     if jobs == 1:
         for step in steps:
             yield step, function(step)
@@ -61,7 +64,7 @@ def in_order(function: Callable[[int], T], steps: Sequence[int], jobs: int) -> G
     try:
         for step in steps:
             waiting.append((step, pool.submit(function, step)))
-            if len(waiting) > jobs:
+            if len(waiting) > jobs + AHEAD:
                 first, future = waiting.popleft()
                 yield first, future.result()
         while waiting:

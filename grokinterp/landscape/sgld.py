@@ -12,7 +12,7 @@ from grokinterp.seeding import generator
 
 GROWTH = 1.05
 """A mean distance of the last quarter of the draws above this times that of the quarter before, and by
-more than GROWTH_ERRORS standard errors over the chains, is still growing."""
+more than GROWTH_ERRORS standard errors over the chains (if there are several), is still growing."""
 
 GROWTH_ERRORS = 4.0
 
@@ -161,7 +161,8 @@ def why_not_local(sampling: Sampling, loss_limit: float) -> str | None:
 
     diverged: a loss or distance is not finite. loss: the mean sampled loss is above `loss_limit`.
     far: the root mean square distance is above REACH times the prior's radius; in a quadratic basin it is
-    at most that radius (while epsilon (a_i + gamma) < 4, see `sample`), because the loss only pulls back. growing: the distance has not settled (GROWTH).
+    at most that radius (while epsilon (a_i + gamma) < 4, see `sample`), because the loss only pulls back.
+    growing: the distance has not settled (GROWTH).
     """
     if not sampling.finite:
         return "diverged"

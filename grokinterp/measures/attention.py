@@ -226,6 +226,7 @@ MEASURE = Measure(
                 "k_share": _share("best frequency's share of the variance of attention to a", null=True),
             },
             compute_heads,
+            steps="landmarks",
         ),
         "pattern": Part(
             {

@@ -291,7 +291,7 @@ MEASURE = Measure(
         ),
     },
     plot=plot,
-    params={"threshold": 0.85, "n_draws": 3, "seed": 0},
+    params={"threshold": 0.85, "n_draws": 2, "seed": 0},
     uses_keys=True,
     series=(
         _half_of_chance("loss with K alone in W_E", "only K in $W_E$", "all"),

@@ -291,7 +291,7 @@ MEASURE = Measure(
         ),
     },
     plot=plot,
-    params={"n_triples": 100, "seed": 42, "n_baselines": 3, "n_circles": 5},
+    params={"n_triples": 100, "seed": 42, "n_baselines": 3, "n_circles": 3},
     uses_keys=True,
     series=(
         Series("gradient symmetricity", "gradient_symmetricity"),

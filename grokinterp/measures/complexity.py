@@ -255,6 +255,7 @@ MEASURE = Measure(
                 "n_matrices": Column("matrices in the mean of the entropy", kind="int", low=0),
             },
             compute_network,
+            steps="landmarks",
         ),
         "neurons": Part(
             {

@@ -281,7 +281,7 @@ MEASURE = Measure(
         "keskar_iterations": 10,
         "keskar_evaluations": 10,
         "sam_radii": RADII,
-        "sam_steps": 4,
+        "sam_steps": 3,
         "slice_directions": 3,
         "slice_alphas": ALPHAS,
     },

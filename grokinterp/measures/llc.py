@@ -111,9 +111,16 @@ def plot(tables: "Tables") -> "Figure":
     for local, fill, label in ((True, plotting.CYCLE[0], "local"), (False, "white", "not local")):
         rows = table[table["local"].astype(bool) == local]
         errors = 2 * rows["standard_error"].astype(float).fillna(0.0)
-        style = {"fmt": "o", "ms": 3.5, "elinewidth": 0.7, "mfc": fill, "clip_on": False, "color": plotting.CYCLE[0], "zorder": 3}
+        style = {
+            "fmt": "o",
+            "ms": 3.5,
+            "elinewidth": 0.7,
+            "mfc": fill,
+            "color": plotting.CYCLE[0],
+            "zorder": 3,
+        }
         if len(rows):
-            left.errorbar(rows["step"], rows["llc"], errors, label=label, **style)
+            left.errorbar(rows["step"], rows["llc"], errors, label=label, clip_on=False, **style)
     if len(table) and (table["llc"] > 0).all():
         left.set_yscale("log", nonpositive="clip")
     left.set_ylabel(r"$\hat\lambda$ (2 standard errors)")

@@ -232,7 +232,7 @@ MEASURE = Measure(
                 "rqi_null_q95": Column("95 % quantile of the share for noise", low=0, high=1),
             },
             compute_parallelograms,
-            steps="landmarks",
+            steps="events",
         ),
         "circles": Part(
             {

@@ -19,6 +19,7 @@ class TrainLoss:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
+        _ = snapshot.loss_pairs  # a tensor that is first made inside a transform would escape from it
         weights = snapshot.trained_weights
         self._shapes = {name: w.shape for name, w in weights.items()}
         self._sizes = [w.numel() for w in weights.values()]
