@@ -1,5 +1,6 @@
 """All subgroups of a small group, and how nearly a function is constant on their cosets."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -28,6 +29,14 @@ def subgroups(group: FiniteGroup) -> Bool[np.ndarray, "n_subgroups order"]:
 @lru_cache(maxsize=16)
 def _of_name(name: str) -> Bool[np.ndarray, "n_subgroups order"]:
     return cached_on_disk("subgroups", name, lambda: [("members", _find(parse_group(name)))])[0][1]
+
+
+def has_cosets(group: FiniteGroup) -> bool:
+    """Whether there are proper subgroups other than the trivial one, in a group small enough to list them."""
+    if group.order > MAX_ORDER:
+        return False
+    sizes = subgroups(group).sum(axis=1)
+    return bool(((sizes > 1) & (sizes < group.order)).any())
 
 
 def _find(group: FiniteGroup) -> Bool[np.ndarray, "n_subgroups order"]:
@@ -107,3 +116,42 @@ def best_coset_ratio(
             which = np.where(ratio < best, row, which)
             best = np.minimum(ratio, best)
     return best, which
+
+
+def nearest_neighbours(points: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " n"]:
+    """The index of the nearest other point, in Euclidean distance."""
+    norms = (points**2).sum(axis=1)
+    distance = norms[:, None] + norms[None, :] - 2 * points @ points.T
+    np.fill_diagonal(distance, np.inf)
+    return distance.argmin(axis=1)
+
+
+@dataclass(frozen=True, order=True)
+class CosetPurity:
+    """How far neighbours share a coset of the best subgroup, in standard errors (z) and as a share."""
+
+    z: float
+    purity: float
+    chance: float
+    order: int
+    side: str
+
+
+def coset_purity(group: FiniteGroup, nearest: Int[np.ndarray, " order"]) -> CosetPurity:
+    """How far neighbours share a coset, for the proper subgroup and side for which they do most.
+
+    purity = share of elements x whose neighbour lies in the same coset (x.H or H.x); by chance it is
+    c = (|H| - 1) / (n - 1). Of all proper subgroups the one with the largest (purity - c) / sqrt(c (1 - c) / n).
+    """
+    n, best = group.order, CosetPurity(-np.inf, 0.0, 0.0, 0, "")
+    for members in subgroups(group):
+        size = int(members.sum())
+        if not 1 < size < n:
+            continue
+        chance = (size - 1) / (n - 1)
+        for side in ("left", "right"):
+            labels = coset_labels(group, members, side)
+            purity = float((labels == labels[nearest]).mean())
+            z = (purity - chance) / np.sqrt(chance * (1 - chance) / n)
+            best = max(best, CosetPurity(float(z), purity, chance, size, side))
+    return best

@@ -149,14 +149,12 @@ def compute_cosets(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     """
     import numpy as np
 
-    from grokinterp.harmonics.subgroups import MAX_ORDER, best_coset_ratio, subgroups
+    from grokinterp.harmonics.subgroups import best_coset_ratio, has_cosets, subgroups
 
     g = snapshot.group
-    if g.group.order > MAX_ORDER:
+    if not has_cosets(g.group):
         return []
     sizes = subgroups(g.group).sum(axis=1)
-    if not ((sizes > 1) & (sizes < g.group.order)).any():
-        return []
     acts = snapshot.neuron_acts[g.left.tolist()][:, g.right.tolist()].cpu().numpy()
     rng = np.random.default_rng(params["seed"])
     rows = []
