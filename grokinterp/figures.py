@@ -66,10 +66,10 @@ def draw_figures(
     from grokinterp.plotting import save_figure
 
     check_formats(formats)
-    wanted = measured(run) if names is None else [name for name in names if name != OVERVIEW]
-    chosen = select(wanted) if wanted else {}
-    whole = chosen if names is None else OVERVIEW in {*names}
-    if not chosen and not whole:
+    asked = [OVERVIEW, *measured(run)] if names is None else list(names)
+    wanted = [name for name in asked if name != OVERVIEW]
+    chosen, whole = select(wanted) if wanted else {}, len(wanted) < len(asked)
+    if not chosen and (names is None or not whole):
         raise GrokinterpError(f"{run.rundir.out} has no tables yet; run `grokinterp analyze {run.path}` first")
     drawn, everything = {}, [*([OVERVIEW] if whole else []), *chosen]
     with progress_bar("drawing", len(everything), show=show_progress) as report:

@@ -178,7 +178,17 @@ def test_a_module_imports_only_what_the_table_allows(path):
         return
     unit = unit_of(module)
     assert unit in MAY_IMPORT, f"{module} is in no row of the table"
-    within = unit in ("harmonics", "tasks", "models", "runs", "landscape", "phases", "training", "snapshots", "analysis")
+    within = unit in (
+        "harmonics",
+        "tasks",
+        "models",
+        "runs",
+        "landscape",
+        "phases",
+        "training",
+        "snapshots",
+        "analysis",
+    )
     for typing, rows in (
         (False, MAY_IMPORT),
         (True, {u: MAY_IMPORT[u] | TYPING_ONLY.get(u, set()) for u in MAY_IMPORT}),

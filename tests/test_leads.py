@@ -5,13 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import small_config
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from synthetic_runs import grokking, run_with
 
 import grokinterp as gi
 from grokinterp.errors import GrokinterpError
-from grokinterp.leads import LEAD_COLUMNS, find_leads, lead_of, plateau
+from grokinterp.leads import LEAD_COLUMNS, PLATEAU, find_leads, lead_of, plateau
 from grokinterp.measures.measure import Column, Measure, Part, Series
 from grokinterp.phases import find_phases
 
@@ -53,6 +53,7 @@ def test_a_crossing_after_the_test_accuracy_lags():
 @settings(derandomize=True, deadline=None, max_examples=100)
 def test_the_interval_of_the_lead_holds_the_true_one(moved, grokked, every, steps):
     checkpoints = sorted(steps | {0, 800})
+    assume(moved <= checkpoints[-math.ceil(PLATEAU * len(checkpoints))])  # else the plateau is not yet reached
     phases = run_with(10, grokked, 1200, every)
     lead = lead_of(table(falling_at(moved, checkpoints), checkpoints), LOSS, 1.0, phases)
     assert lead["after"] < moved <= lead["until"]

@@ -279,7 +279,7 @@ def test_without_natural_coordinates_heads_and_random_neurons_remain(operation):
     config = ModelConfig(d_model=8, n_heads=2, d_head=4, d_mlp=10)
     weights = init_weights(config, task.layout, task.n_answers, torch.float64)
     snapshot = Snapshot(task, weights, build_forward(config, task.layout, task.n_answers, dtype=torch.float64))
-    rows = measured("causal", snapshot)
+    rows = measured("causal", snapshot, n_draws=3)
     assert {(row["component"], row["target"], row["control"]) for row in rows} == {
         ("none", "none", False),
         ("neurons", "all", False),
@@ -290,7 +290,7 @@ def test_without_natural_coordinates_heads_and_random_neurons_remain(operation):
     assert {(row["keys"], row["k"], row["split"]) for row in rows} == {(None, None, "all")}
     half = one(rows, component="neurons", ablation="zero", target="half")
     assert (half["n_removed"], half["n_draws"]) == (5, 3)
-    assert measured("causal", snapshot) == rows
+    assert measured("causal", snapshot, n_draws=3) == rows
 
 
 # Transplants ---------------------------------------------------------------------------------
