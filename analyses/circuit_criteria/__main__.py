@@ -4,10 +4,13 @@ import argparse
 import json
 from pathlib import Path
 
+from rich.console import Console
+
 import grokinterp as gi
 from analyses.circuit_criteria.criteria import MEASURES, criteria, lead
 
 OUT = Path("artifacts/circuit_criteria")
+SAY = Console(highlight=False, soft_wrap=True)
 
 
 def main() -> None:
@@ -36,13 +39,14 @@ def report(run: gi.Run, *, fve: float) -> dict:
         "last_step": phases.last_step,
         "lead": lead(run),
     }
-    print(f"\n{run.path.name}: generalised at {phases.generalization_step}, K = {keys}, lead {found['lead']}")
+    SAY.print(f"\n{run.path.name}: generalised at {phases.generalization_step}, K = {keys}, lead {found['lead']}")
     for mark, step in (("init", run.steps[0]), ("end", run.steps[-1])):
         rows = criteria(run, step, fve=fve)
         found[mark] = [{"claim": row.claim, "value": row.value, "holds": row.holds} for row in rows]
-        print(f"  {mark} (step {step}): {'all hold' if all(row.holds for row in rows) else 'the set does not hold'}")
+        verdict = "all hold" if all(row.holds for row in rows) else "the set does not hold"
+        SAY.print(f"  {mark} (step {step}): {verdict}")
         for row in rows:
-            print(f"    {'yes' if row.holds else 'no ':3} {row.claim}: {row.value}")
+            SAY.print(f"    {'yes' if row.holds else 'no ':3} {row.claim}: {row.value}")
     return found
 
 

@@ -36,7 +36,7 @@ def criteria(run: gi.Run, step: int, *, fve: float = 0.95) -> list[Criterion]:
         Criterion(f"cosine FVE of the logits >= {fve}", f"{cosine:.4f}", cosine >= fve),
         Criterion("80 % of neurons with 85 % in one frequency", f"{pure:.3f}", pure >= 0.8),
     ]
-    for keys, name in (("last", "K"), ("random", "random K")):
+    for keys in ("last", "random"):
         everything = _row(run, "progress_measures", step, keys=keys, split="all")
         restricted, full = float(everything["restricted_loss"]), float(everything["full_loss"])
         excluded = float(_row(run, "progress_measures", step, keys=keys, split="train")["excluded_loss"])
