@@ -139,15 +139,15 @@ def _crossing(steps: Sequence[int], values: Sequence[float], series: Series, thr
     changes = [i for i in range(1, len(past)) if past[i] != past[i - 1]]
     rule = f"{series.column} {'rises to' if rises else 'falls below'} {threshold:.4g}"
     row: dict[str, Any] = {"rule": rule, "n_crossings": len(changes)}
-    arrivals = [i for i in changes if past[i]]
-    if not arrivals:
-        return row | {"note": "on its final side from the first checkpoint on"}
+    arrivals = [i for i in (0, *changes) if past[i]]
     lasts = [1, *(later - earlier for earlier, later in pairwise(steps))]
 
     def wrong(arrival: int) -> int:
         return sum(last for i, last in enumerate(lasts) if past[i] != (i >= arrival))
 
     best = min(arrivals, key=wrong)
+    if best == 0:
+        return row | {"note": "on its final side from the first checkpoint on"}
     return row | {"after": steps[best - 1], "step": steps[best], "until": steps[best]}
 
 

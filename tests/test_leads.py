@@ -76,6 +76,14 @@ def test_a_late_spike_does_not_move_the_crossing():
     assert (lead["step"], lead["n_crossings"]) == (130, 3)
 
 
+def test_a_curve_on_its_final_side_from_the_start_does_not_move_at_a_spike():
+    values = [5.0] * len(CHECKPOINTS)
+    values[CHECKPOINTS.index(600)] = 0.1
+    lead = lead_of(table(values), LOSS, 1.0, find_phases(grokking()))
+    assert lead["step"] is None
+    assert lead["note"] == "on its final side from the first checkpoint on"
+
+
 def test_an_early_visit_to_the_other_side_is_no_crossing():
     values = falling_at(130)
     values[CHECKPOINTS.index(2)] = 0.1

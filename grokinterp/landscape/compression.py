@@ -4,7 +4,6 @@ import bz2
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import torch
@@ -48,10 +47,11 @@ class Grid:
 
     def __init__(self, weights: Weights, loss: Callable[[Weights], float]) -> None:
         self.weights, self.loss_of = weights, loss
-        self.factors = {name: factorize(w) for name, w in weights.items() if w.dim() >= 2}
+        matrices = {name: w for name, w in weights.items() if w.dim() >= 2 and ".b_" not in name}
+        self.factors = {name: factorize(w) for name, w in matrices.items()}
         self.n_losses = 0
-        self.size = cache(self._size)
-        self.loss = cache(self._loss)
+        self._sizes: dict[tuple[float, float], int] = {}
+        self._losses: dict[tuple[float, float], float] = {}
 
     def codes(self, threshold: float, delta: float) -> dict[str, list[Tensor]]:
         """Each tensor's integers: one whole, or the left and right factors of each of its matrices."""
@@ -83,12 +83,18 @@ class Grid:
             matrices.append(part * delta if part.shape == (rows, columns) else (part @ next(rest)) * delta**2)
         return torch.stack(matrices).view(self.weights[name].shape)
 
-    def _size(self, threshold: float, delta: float) -> int:
-        return len(bz2.compress(packed(self.codes(threshold, delta))))
+    def size(self, threshold: float, delta: float) -> int:
+        """Bytes of the stream; computed once."""
+        if (threshold, delta) not in self._sizes:
+            self._sizes[threshold, delta] = len(bz2.compress(packed(self.codes(threshold, delta))))
+        return self._sizes[threshold, delta]
 
-    def _loss(self, threshold: float, delta: float) -> float:
-        self.n_losses += 1
-        return self.loss_of(self.rebuilt(threshold, delta))
+    def loss(self, threshold: float, delta: float) -> float:
+        """The loss of the coarsened network; computed once."""
+        if (threshold, delta) not in self._losses:
+            self.n_losses += 1
+            self._losses[threshold, delta] = self.loss_of(self.rebuilt(threshold, delta))
+        return self._losses[threshold, delta]
 
 
 def factorize(weight: Tensor) -> Factors:

@@ -22,7 +22,7 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     """Loss and accuracy without key directions, key neurons and heads, beside random controls of equal size.
 
     embedding: W_E -> W_E - P_K W_E ("remove") or mean + P_K W_E ("keep"), P_K the projector on cos w_k x,
-    sin w_k x over the operand tokens x in natural order; control: as many frequencies outside K.
+    sin w_k x over the operand tokens x in natural order; control: as many frequencies outside K, where there are.
     neurons: those of the last block with at least `threshold` of their energy in one frequency k of K, set to 0
     ("zero") or to their mean over all defined pairs ("mean"), for each k, for K, and simply all; control: as
     many drawn from all neurons, `n_draws` times (without natural coordinates, a random half).

@@ -19,18 +19,18 @@ SHUFFLE_LIMIT = 4_000_000
 
 
 @lru_cache(maxsize=16)
-def shuffled_triples(n_left: int, n_right: int, n_answers: int, seed: int) -> "tuple[int, ...]":
-    """The first thousand of all triples (a, b, c), numbered a-major, in Python's shuffled order."""
+def shuffled_triples(n_left: int, n_right: int, n_answers: int, seed: int, n: int) -> "tuple[int, ...]":
+    """The first of all triples (a, b, c), numbered a-major, in Python's shuffled order: ten times n, or all."""
     import random
     from array import array
 
     total = n_left * n_right * n_answers
     stream = random.Random(seed)
     if total > SHUFFLE_LIMIT:
-        return tuple(stream.sample(range(total), 1000))
+        return tuple(stream.sample(range(total), min(10 * n, total)))
     order = array("q", range(total))
     stream.shuffle(order)
-    return tuple(order[:1000])
+    return tuple(order[: 10 * n])
 
 
 def _triples(snapshot: "Snapshot", n: int, seed: int) -> "tuple[Tensor, Tensor, Tensor]":
@@ -38,7 +38,7 @@ def _triples(snapshot: "Snapshot", n: int, seed: int) -> "tuple[Tensor, Tensor, 
     import torch
 
     n_left, n_right = snapshot.task.table.shape
-    order = torch.tensor(shuffled_triples(n_left, n_right, snapshot.task.n_answers, seed))
+    order = torch.tensor(shuffled_triples(n_left, n_right, snapshot.task.n_answers, seed, n))
     pair = order // snapshot.task.n_answers
     left, right = pair // n_right, pair % n_right
     kept = torch.from_numpy(snapshot.task.defined)[left, right].nonzero().flatten()[:n]

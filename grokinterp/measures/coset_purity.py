@@ -96,5 +96,5 @@ MEASURE = Measure(
     },
     plot=plot,
     params={"n_shuffles": 5, "seed": 0},
-    series=(Series("coset purity of W_U", "purity", where={"matrix": "W_U"}, threshold=0.5),),
+    series=(Series("coset purity of W_U", "z", where={"matrix": "W_U"}),),
 )

@@ -33,7 +33,8 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
         restricted_loss = CE(P_K L + mean_ij L),    excluded_loss = CE(L - P_K L)   (nats, float64)
 
     The constant mean_ij L is in both. keys: "last", K of the run's last checkpoint; "own", this
-    checkpoint's; "random", the control: as many frequencies, drawn outside K.
+    checkpoint's; "random", the control: as many frequencies, drawn outside K (fewer where not enough
+    are left, see n_keys).
 
     **Paper:** Nanda et al. 2023, section 5.1 (they take restricted on all and excluded on train).
     **Differs:** their section 5.1 speaks of constant + 20 terms (2x2 blocks); their code keeps the 10 sum

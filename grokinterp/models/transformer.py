@@ -4,6 +4,7 @@
 """
 
 import copy
+import threading
 import warnings
 
 import torch
@@ -22,6 +23,8 @@ with warnings.catch_warnings():
     # Its dependencies warn about each other at import; none of it concerns our users.
     warnings.simplefilter("ignore")
     from transformer_lens import HookedTransformer, HookedTransformerConfig
+
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def build_hooked(
@@ -144,6 +147,6 @@ class HookedForward:
 
 
 def _without_deprecation(build):  # noqa: ANN001, ANN202
-    with warnings.catch_warnings():
+    with _ONE_AT_A_TIME, warnings.catch_warnings():  # which no two threads may be in
         warnings.filterwarnings("ignore", message=".*HookedTransformer.*", category=DeprecationWarning)
         return build()

@@ -44,7 +44,8 @@ def find_event(rows: Sequence[Row], name: str, series: str, comparison: str, thr
     past = [_past(row.get(series), comparison, threshold) for row in rows]
     first = next((i for i, p in enumerate(past) if p), None)
     sustained = next((i for i in range(len(past) - SUSTAIN + 1) if all(past[i : i + SUSTAIN])), None)
-    after = rows[sustained - 1]["step"] if sustained else None
+    before = range((sustained or 0) - 1, -1, -1)
+    after = next((rows[i]["step"] for i in before if rows[i].get(series) is not None), None)
     return Event(
         name,
         f"{series} {comparison} {threshold}",

@@ -284,12 +284,9 @@ class Snapshot:
 
     @cached_property
     def random_keys(self) -> KeyFrequencies:
-        """The control: as many frequencies as `keys`, drawn from the others where enough are left."""
-        everything = list(frequencies(self.coordinates.n))
-        others = [k for k in everything if k not in self.keys.ks]
-        size = len(self.keys.ks)
-        pool = others if len(others) >= size else everything
-        drawn = tuple(sorted(random.Random(0).sample(pool, size)))
+        """The control: as many frequencies as `keys`, drawn from the others; fewer where there are not enough."""
+        others = [k for k in frequencies(self.coordinates.n) if k not in self.keys.ks]
+        drawn = tuple(sorted(random.Random(0).sample(others, min(len(self.keys.ks), len(others)))))
         return KeyFrequencies(drawn, "random", self.keys.threshold)
 
 

@@ -6,6 +6,8 @@ from oracles import (
     PRIMES_AND_OTHERS,
     build,
     clock_logits,
+    measured,
+    one,
     pizza_snapshot,
     snapshot_of_cube,
     untrained,
@@ -116,12 +118,17 @@ def test_a_pizza_has_the_keys_of_a_clock(p):
     assert matrix_rule("W_E", snapshot.natural_rows("W_E")).ks == (2, 3)
 
 
-def test_the_random_control_lies_outside_the_keys_where_enough_frequencies_are_left():
+def test_the_random_control_lies_outside_the_keys_and_is_smaller_where_too_few_are_left():
     snapshot = pizza_snapshot(13, {2: 8.0, 3: 9.0})
     assert len(snapshot.random_keys.ks) == 2
     assert not set(snapshot.random_keys.ks) & {2, 3}
-    crowded = untrained("x+y", 5).with_keys(matrix_rule("W_L", wave_rows(5, {1: 1.0, 2: 1.0})))
-    assert crowded.random_keys.ks == (1, 2)
+    for used, left in (((1, 2), ()), ((1,), (2,))):
+        crowded = untrained("x+y", 5).with_keys(matrix_rule("W_L", wave_rows(5, dict.fromkeys(used, 1.0))))
+        assert crowded.random_keys.ks == left
+    rows = measured("progress_measures", untrained("x+y", 5).with_keys(KeyFrequencies((1, 2), "given", 0.25)))
+    control = one(rows, keys="random", split="all")
+    assert control["n_keys"] == 0
+    assert control["excluded_loss"] == pytest.approx(control["full_loss"])  # nothing is taken away
 
 
 def test_an_untrained_network_has_most_frequencies_as_keys():

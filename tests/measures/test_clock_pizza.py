@@ -94,7 +94,7 @@ def triples_of(p: int, n: int = 100) -> list[tuple[int, int, int]]:
 
 @pytest.mark.parametrize("p", [3, 7, 12])
 def test_the_triples_are_those_of_the_shuffled_list(p):
-    numbers = shuffled_triples(p, p, p, 42)
+    numbers = shuffled_triples(p, p, p, 42, 100)
     assert [(q // p // p, q // p % p, q % p) for q in numbers[:100]] == triples_of(p)
 
 

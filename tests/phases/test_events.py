@@ -29,6 +29,12 @@ def test_the_interval_reaches_back_to_the_evaluation_before_the_crossing():
     assert (event.after, event.step) == (7, 50)
 
 
+def test_a_null_evaluation_before_the_crossing_is_no_end_of_the_interval():
+    known = [(0, 0.1), (50, 0.2), (100, None), *[(150 + 10 * i, 1.0) for i in range(5)]]
+    event = find_event([{"step": s, "x": v} for s, v in known], "e", "x", ">=", 0.99)
+    assert (event.after, event.step) == (50, 150)
+
+
 def test_a_series_past_the_threshold_from_the_start_has_no_interval():
     event = crossing([1] * 8)
     assert (event.first, event.step, event.after) == (0, 0, None)
