@@ -1,6 +1,7 @@
 """The command line: one thin function a command, heavy imports inside them."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ app = App(
     "the mechanism changed.",
     version=grokinterp.__version__,
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,
 )
 
 Device = Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N")]
@@ -135,7 +137,7 @@ def analyze(
     measure_file: MeasureFile | None = None,
     device: Device = "cpu",
     jobs: Annotated[
-        int | None, Parameter(help="Checkpoints at a time, each on one core; all cores if not given.")
+        int | None, Parameter(help="Checkpoints at a time, each on one core; all cores if not given.", converter=_whole)
     ] = None,
 ) -> int:
     """Compute the tables of a run, of its ckpts/ folder, or of every run in a folder.
@@ -235,6 +237,8 @@ def main() -> None:
     # Before torch is imported: its idle threads spin for a short while only, then sleep. Alone on a
     # machine that costs nothing; beside another busy process long spinning is several times slower.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    # a batch system's polite signal stops a command as Ctrl-C does; training has a handler of its own
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run_command(None))
 
 

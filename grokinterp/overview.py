@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from grokinterp import plotting
 from grokinterp.errors import GrokinterpError
@@ -40,16 +40,18 @@ def overview(run: Run) -> "Figure":
     for axis, panel in zip(shown, drawn, strict=True):
         panel(run, axis)
         if half is not None:
-            label = "test accuracy 1/2" if axis is shown[0] else None
-            axis.axvline(half, color=plotting.INK, lw=0.7, ls=(0, (4, 3)), zorder=1, label=label)
-    fig = plotting.over_steps(fig, run.phases, axes=shown, legends=dict.fromkeys(shown, "best"))
+            axis.axvline(half, color=plotting.INK, lw=0.7, ls=(0, (4, 3)), zorder=1)
+    keys = [Line2D([], [], marker="^", lw=0, ms=5, color=plotting.INK, label="crossing or knee")]
+    if half is not None:
+        keys.append(Line2D([], [], color=plotting.INK, lw=0.7, ls=(0, (4, 3)), label="test accuracy 1/2"))
+    fig = plotting.over_steps(fig, run.phases, axes=shown, legends=dict.fromkeys(shown, "best"), keys=keys)
     for axis in shown[-2:]:
         axis.tick_params(labelbottom=True)
         axis.set_xlabel("optimizer step")
     return fig
 
 
-def _mark(run: Run, axis: Axes, measure: str, column: str, color: str, **where: str) -> None:
+def _mark(run: Run, axis: Axes, measure: str, column: str, color: str, **where: str | float) -> None:
     """A triangle where the leads say that this curve moved."""
     leads = run.leads
     if not len(leads):
@@ -58,7 +60,7 @@ def _mark(run: Run, axis: Axes, measure: str, column: str, color: str, **where: 
     for step, cells in zip(rows["step"], rows["where"], strict=True):
         if not pd.isna(step) and all(cells.get(name) == value for name, value in where.items()):
             foot = axis.get_xaxis_transform()
-            axis.plot([step], [0.0], marker=6, ms=6, color=color, transform=foot, clip_on=False, zorder=5)
+            axis.plot([step], [0.03], marker="^", ms=5, color=color, mec="white", mew=0.4, transform=foot, zorder=5)
 
 
 def _table(run: Run, name: str) -> pd.DataFrame | None:
@@ -101,7 +103,6 @@ def _progress(run: Run, axis: Axes | None) -> bool:
             axis.plot(rows["step"], rows[column].clip(lower=FLOOR), style, color=color, label=label)
         _mark(run, axis, "progress_measures", column, color, keys="last")
     axis.plot([], [], ":", color=plotting.INK, label="random frequencies")
-    axis.plot([], [], marker=6, ms=6, lw=0, color=plotting.INK, label="crossing or knee")
     axis.set_yscale("log")
     axis.set_ylabel("loss (nats)")
     return True
@@ -136,12 +137,11 @@ def _flatness(run: Run, axis: Axes | None) -> bool:
     table = _table(run, "flatness")
     if table is None or axis is None:
         return table is not None
-    rows = table[table["noise"] == "weight-proportional"]
+    rows = table[(table["noise"] == "weight-proportional") & (table["loss_increase"] > 0)]
     for i, (sigma, mine) in enumerate(rows.groupby("sigma")):
-        values = np.maximum(mine["loss_increase"], FLOOR)
         color = plotting.CYCLE[(0, 4, 1)[i % 3]]
-        axis.plot(mine["step"], values, "o-", ms=2, color=color, label=rf"$\sigma$ = {sigma:g}")
-    _mark(run, axis, "flatness", "loss_increase", plotting.INK)
+        axis.plot(mine["step"], mine["loss_increase"], "o-", ms=2, color=color, label=rf"$\sigma$ = {sigma:g}")
+        _mark(run, axis, "flatness", "loss_increase", color, sigma=sigma)
     axis.set_yscale("log")
     axis.set_ylabel("train loss increase\nunder noise (nats)")
     return True

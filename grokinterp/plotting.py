@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import matplotlib as mpl
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap, hsv_to_rgb
@@ -111,12 +112,14 @@ def over_steps(
     *,
     axes: Sequence[Axes] | None = None,
     legends: Mapping[Axes, str] | None = None,
+    keys: Sequence[Artist] = (),
 ) -> Figure:
     """Finish axes whose x is the step: shade the phases, name them once, label the lowest, add legends.
 
     Args:
         axes: The axes over steps; all of the figure's if None.
         legends: Axes with a legend and its place; the first axes and "best" if None.
+        keys: Further entries of the row that names the phases.
     """
     axes = list(axes if axes is not None else fig.axes)
     with mpl.rc_context(STYLE):
@@ -130,8 +133,8 @@ def over_steps(
                 axis.set_xlabel("optimizer step")
             else:
                 axis.tick_params(labelbottom=False)
-        name_phases(fig, phases)
-        for axis, place in (legends or {axes[0]: "best"}).items():
+        name_phases(fig, phases, keys)
+        for axis, place in ({axes[0]: "best"} if legends is None else legends).items():
             if axis.get_legend_handles_labels()[1]:
                 axis.legend(loc=place)  # ty: ignore[invalid-argument-type]
     return fig
@@ -149,11 +152,12 @@ def shade_phases(axis: Axes, phases: Phases) -> None:
         axis.axvspan(phase.start, phase.end, color=PHASE_COLORS[phase.name], lw=0, zorder=0)
 
 
-def name_phases(fig: Figure, phases: Phases) -> None:
-    """Name the phases' colours in a row above the axes."""
-    patches = [
+def name_phases(fig: Figure, phases: Phases, keys: Sequence[Artist] = ()) -> None:
+    """Name the phases' colours, and whatever else is the same in all axes, in a row above the axes."""
+    patches: list[Artist] = [
         Patch(facecolor=PHASE_COLORS[phase.name], edgecolor=FAINT, lw=0.5, label=phase.name) for phase in phases.phases
     ]
+    patches += keys
     if patches:
         fig.legend(
             handles=patches,

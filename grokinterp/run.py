@@ -68,8 +68,12 @@ class Run:
         The columns are those of `grokinterp.leads.LEAD_COLUMNS`.
         """
         path = self.rundir.phases_path
-        saved = read_json(path).get("leads") if path.exists() else None
-        return pd.DataFrame(saved or [], columns=list(LEAD_COLUMNS))
+        saved = (read_json(path).get("leads") or []) if path.exists() else []
+        if not isinstance(saved, list) or not all(
+            isinstance(row, dict) and row.keys() >= {*LEAD_COLUMNS} for row in saved
+        ):
+            raise GrokinterpError(f"{path} is damaged; `grokinterp analyze {self.path}` writes it anew")
+        return pd.DataFrame(saved, columns=list(LEAD_COLUMNS))
 
     @cached_property
     def task(self) -> "Task":

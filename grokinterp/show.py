@@ -84,7 +84,7 @@ def _phase_table(phases: Phases) -> Table:
 
 def _leads(leads: Any) -> Table:
     """When each curve moved, and how many steps that is before test accuracy 0.5."""
-    table = Table("what moved when", "step", "before accuracy 0.5", "rule", box=None, pad_edge=False)
+    table = Table("what moved when", "in steps", "before test accuracy 0.5", box=None, pad_edge=False)
     for column in table.columns[1:3]:
         column.justify = "right"
     moved = leads[leads["step"].notna()].sort_values("step", kind="stable")
@@ -92,7 +92,7 @@ def _leads(leads: Any) -> Table:
         lead, low, high = (row[f"lead_half_accuracy{end}"] for end in ("", "_low", "_high"))
         before = "-" if lead != lead or lead is None else f"{lead:+.0f} ({low:+.0f}..{high:+.0f})"
         after, until = int(row["after"]), int(row["until"])
-        table.add_row(escape(row["label"]), f"{after}..{until}", before, escape(row["rule"]), style=None)
+        table.add_row(escape(row["label"]), f"{after}..{until}", before)
     return table
 
 

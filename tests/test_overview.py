@@ -47,7 +47,7 @@ def test_a_mark_stands_where_the_restricted_loss_crossed(copied):
     leads = copied.leads
     chosen = leads[(leads["measure"] == "progress_measures") & (leads["column"] == "restricted_loss")]
     step = next(r["step"] for r in chosen.to_dict("records") if r["where"].get("keys") == "last")
-    marks = [line for line in overview(copied).axes[2].lines if line.get_marker() == 6 and len(line.get_xdata())]
+    marks = [line for line in overview(copied).axes[2].lines if line.get_marker() == "^" and len(line.get_xdata())]
     assert step in [line.get_xdata()[0] for line in marks]
 
 

@@ -88,3 +88,12 @@ def test_tables_go_to_out_and_the_run_stays_as_it_was(run, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
     with pytest.raises(GrokinterpError, match="has no table weight_norm; run `grokinterp analyze"):
         run.table("weight_norm")
+
+
+@pytest.mark.parametrize("leads", ['"x"', "5", "[1]", '{"a": 1}', '[{"name": 1}]'])
+def test_leads_that_are_damaged_are_refused_with_the_way_to_mend_them(tmp_path, leads):
+    run = gi.train(small_config(), tmp_path / "run", show_progress=False)
+    assert run.leads.empty
+    run.rundir.phases_path.write_text(f'{{"leads": {leads}}}')
+    with pytest.raises(gi.GrokinterpError, match="is damaged; `grokinterp analyze"):
+        _ = run.leads

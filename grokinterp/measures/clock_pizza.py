@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from grokinterp.tables import Tables
 
 SHUFFLE_LIMIT = 4_000_000
-"""Beyond so many triples (n = 158) they are sampled instead of shuffled, which would take minutes."""
+"""Beyond so many triples (n = 158) they are sampled instead of shuffled: that would take minutes."""
 
 
 @lru_cache(maxsize=16)
@@ -207,27 +207,29 @@ def plot(tables: "Tables") -> "Figure":
     """The two numbers over steps beside their baselines; what each circle computes at the end."""
     from grokinterp import plotting
 
-    circles = tables["circles"]
-    circles = circles[circles["step"] == circles["step"].max()]
-    wide = len(circles) > 0
-    fig, axes = plotting.figure(columns=1 + wide, width="text" if wide else "column", height=2.4)
-    left = axes[0] if wide else axes
+    circles = tables["circles"][lambda rows: rows["step"] == rows["step"].max()]
+    fig, axes = plotting.figure(
+        columns=1 + (wide := len(circles) > 0), width="text" if wide else "column", height=2.4, grid=True
+    )
+    left = axes[0, 0]
     table, baseline = tables.main, tables["baseline"]
     for i, (column, label) in enumerate(NUMBERS.items()):
         color = plotting.CYCLE[i]
+        left.plot(table["step"], table[column].astype(float), color=color, label=label)
         if table[column].notna().any():
-            left.plot(table["step"], table[column].astype(float), color=color, label=label)
             for network, style in (("untrained", ":"), ("shuffled", "--")):
                 values = baseline[baseline["network"] == network][column].astype(float)
                 left.axhline(values.mean(), color=color, ls=style, lw=0.8)
     value, error = (table[name].astype(float) for name in ("gradient_symmetricity", "standard_error"))
     left.fill_between(table["step"], value - error, value + error, color=plotting.CYCLE[0], alpha=0.3, lw=0)
+    handles = [line for line in left.get_lines() if not str(line.get_label()).startswith("_")]
     for network, style in (("untrained", ":"), ("shuffled weights", "--")):
-        left.plot([], [], style, color=plotting.INK, lw=0.8, label=network)
+        handles += left.plot([], [], style, color=plotting.INK, lw=0.8, label=network)
+    fig.legend(handles=handles, loc="outside lower left", ncols=4, fontsize=6.5, frameon=False)
     left.set_ylabel("symmetricity, irrelevance")
     if wide:
-        _plot_circles(axes[1], circles)
-    return plotting.over_steps(fig, tables.phases, axes=[left])
+        _plot_circles(axes[0, 1], circles)
+    return plotting.over_steps(fig, tables.phases, axes=[left], legends={})
 
 
 def _plot_circles(axis: "Axes", circles: "pd.DataFrame") -> None:
@@ -291,7 +293,7 @@ MEASURE = Measure(
         ),
     },
     plot=plot,
-    params={"n_triples": 100, "seed": 42, "n_baselines": 3, "n_circles": 3},
+    params={"n_triples": 100, "seed": 42, "n_baselines": 3, "n_circles": 5},
     uses_keys=True,
     series=(
         Series("gradient symmetricity", "gradient_symmetricity"),

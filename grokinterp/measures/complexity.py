@@ -212,9 +212,10 @@ def plot(tables: "Tables") -> "Figure":
         label = f"${name.replace('_', '_{')}}}$" if "_" in name else name
         ranks.plot(curve.index, curve, color=plotting.CYCLE[i], lw=1, label=label)
     ranks.legend(loc="upper center", ncols=4, fontsize=6.5, frameon=False, columnspacing=1.2, handlelength=1.5)
-    ranks.set_ylim(0, 1.55)
+    ranks.set_ylim(0, 1.55)  # room for the legend
     ranks.set_yticks([0, 0.5, 1])
-    ranks.set_ylabel("effective rank / maximum")
+    ranks.set_yticks([0, 0.5, 1])
+    ranks.set_ylabel("effective rank /\nmaximum")
     parts = (("network", "mean_normalised_entropy", "weights"), ("neurons", "normalised_entropy", "neurons"))
     for i, (part, column, label) in enumerate(parts):
         table, style = tables[part], {"marker": "o", "ms": 2.5} if i else {}

@@ -70,8 +70,8 @@ def plot(tables: "Tables") -> "Figure":
         color = plotting.CYCLE[i]
         axis.plot(rows["step"], rows["z"], "o-", ms=2.5, color=color, label=f"${matrix}$")
         axis.plot(rows["step"], rows["z_null"], ":", color=color)
-    axis.plot([], [], ":", color=plotting.INK, label="shuffled symbols")
-    axis.set_ylabel("coset purity of nearest neighbours\n(standard errors above chance)")
+    axis.plot([], [], ":", color=plotting.INK, label="largest of the shuffles")
+    axis.set_ylabel("coset purity of nearest neighbours,\nbest subgroup (z-score)")
     return plotting.over_steps(fig, tables.phases)
 
 
