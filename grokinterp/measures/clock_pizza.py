@@ -39,8 +39,7 @@ def _triples(snapshot: "Snapshot", n: int, seed: int) -> "tuple[Tensor, Tensor, 
 
     n_left, n_right = snapshot.task.table.shape
     order = torch.tensor(shuffled_triples(n_left, n_right, snapshot.task.n_answers, seed, n))
-    pair = order // snapshot.task.n_answers
-    left, right = pair // n_right, pair % n_right
+    left, right = (order // snapshot.task.n_answers) // n_right, (order // snapshot.task.n_answers) % n_right
     kept = torch.from_numpy(snapshot.task.defined)[left, right].nonzero().flatten()[:n]
     device = snapshot.weights["embed.W_E"].device
     return left[kept].to(device), right[kept].to(device), (order[kept] % snapshot.task.n_answers).to(device)
@@ -208,9 +207,8 @@ def plot(tables: "Tables") -> "Figure":
     from grokinterp import plotting
 
     circles = tables["circles"][lambda rows: rows["step"] == rows["step"].max()]
-    fig, axes = plotting.figure(
-        columns=1 + (wide := len(circles) > 0), width="text" if wide else "column", height=2.4, grid=True
-    )
+    wide = len(circles) > 0
+    fig, axes = plotting.figure(columns=1 + wide, width="text" if wide else "column", height=2.4, grid=True)
     left = axes[0, 0]
     table, baseline = tables.main, tables["baseline"]
     for i, (column, label) in enumerate(NUMBERS.items()):
