@@ -296,7 +296,7 @@ def test_an_interrupted_analysis_goes_on_where_it_stopped(run):
     stopped.bad_at = None
     stopped.asked.clear()
     analyze(run, stopped.measure)
-    assert stopped.asked == run.steps[4:]
+    assert sorted(stopped.asked) == run.steps[4:]
     assert run.table("counter")["step"].tolist() == run.steps
 
 

@@ -1,5 +1,6 @@
 """Ctrl-C and a batch system's SIGTERM stop an analysis with a sentence, whole tables and nothing to repair."""
 
+import functools
 import signal
 import subprocess
 import sys
@@ -31,7 +32,9 @@ def test_a_signal_stops_with_130_says_so_and_leaves_tables_that_go_on(how, tmp_p
     (tmp_path / "slow.py").write_text(SLOW)
     command = [sys.executable, "-m", "grokinterp.cli", "analyze", str(run.path)]
     command += ["--only", "weight_norm", "--measure-file", str(tmp_path / "slow.py")]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # a shell's background jobs ignore Ctrl-C, and so would what they start
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
     deadline = time.monotonic() + 60
     while not run.rundir.analysis_lock_path.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
