@@ -272,7 +272,7 @@ MEASURE = Measure(
     },
     plot=plot,
     params={
-        "n_samples": 5,
+        "n_samples": 4,
         "seed": 0,
         "sigmas": SIGMAS,
         "keskar_dim": 10,
@@ -282,7 +282,7 @@ MEASURE = Measure(
         "keskar_evaluations": 10,
         "sam_radii": RADII,
         "sam_steps": 3,
-        "slice_directions": 3,
+        "slice_directions": 2,
         "slice_alphas": ALPHAS,
     },
     series=(
