@@ -61,7 +61,7 @@ Draw = Callable[[int], "Figure"]
 
 def _pca_frames(run: Run) -> tuple[list[int], Draw] | None:
     """Scores of W_E on components 1, 2 and 3, 4 of the last checkpoint, one point a symbol."""
-    table, components = _table(run, "symbol_pca.coordinates"), _table(run, "symbol_pca")
+    table, components = run.table_or_none("symbol_pca.coordinates"), run.table_or_none("symbol_pca")
     if table is None or components is None:
         return None
     table = table[(table["matrix"] == "W_E") & table["pc2"].notna()]
@@ -96,7 +96,7 @@ def _frequency_of(components: pd.DataFrame, component: int) -> int | None:
 
 def _spectrum_frames(run: Run) -> tuple[list[int], Draw] | None:
     """Norms of the Fourier components of W_E and W_L over frequency."""
-    table = _table(run, "embedding_spectrum.components")
+    table = run.table_or_none("embedding_spectrum.components")
     if table is None:
         return None
     table = table[table["k"] > 0]
@@ -153,10 +153,3 @@ def _save(path: Path, images: Sequence[Image.Image]) -> None:
         first.save(target, format="GIF", save_all=True, append_images=rest, duration=durations, loop=0, optimize=True)
 
     write_atomically(path, write)
-
-
-def _table(run: Run, name: str) -> pd.DataFrame | None:
-    try:
-        return run.table(name)
-    except GrokinterpError:
-        return None

@@ -63,13 +63,6 @@ def _mark(run: Run, axis: Axes, measure: str, column: str, color: str, **where: 
             axis.plot([step], [0.03], marker="^", ms=5, color=color, mec="white", mew=0.4, transform=foot, zorder=5)
 
 
-def _table(run: Run, name: str) -> pd.DataFrame | None:
-    try:
-        return run.table(name)
-    except GrokinterpError:
-        return None
-
-
 def _accuracy(run: Run, axis: Axes | None) -> bool:
     if axis is not None:
         for split in ("train", "test"):
@@ -91,7 +84,7 @@ def _loss(run: Run, axis: Axes | None) -> bool:
 
 
 def _progress(run: Run, axis: Axes | None) -> bool:
-    table = _table(run, "progress_measures")
+    table = run.table_or_none("progress_measures")
     if table is None or axis is None:
         return table is not None
     excluded_on = "train" if (table["split"] == "train").any() else "all"
@@ -109,7 +102,7 @@ def _progress(run: Run, axis: Axes | None) -> bool:
 
 
 def _gini(run: Run, axis: Axes | None) -> bool:
-    table = _table(run, "embedding_spectrum")
+    table = run.table_or_none("embedding_spectrum")
     if table is None or axis is None:
         return table is not None
     for i, matrix in enumerate(("W_E", "W_L")):
@@ -122,7 +115,7 @@ def _gini(run: Run, axis: Axes | None) -> bool:
 
 
 def _weights(run: Run, axis: Axes | None) -> bool:
-    table = _table(run, "weight_norm")
+    table = run.table_or_none("weight_norm")
     if table is None or axis is None:
         return table is not None
     rows = table[table["group"] == "total"]
@@ -134,7 +127,7 @@ def _weights(run: Run, axis: Axes | None) -> bool:
 
 
 def _flatness(run: Run, axis: Axes | None) -> bool:
-    table = _table(run, "flatness")
+    table = run.table_or_none("flatness")
     if table is None or axis is None:
         return table is not None
     rows = table[(table["noise"] == "weight-proportional") & (table["loss_increase"] > 0)]

@@ -145,6 +145,13 @@ class Run:
         measure, _, part = name.partition(".")
         return read_table(self.rundir, measure, part)
 
+    def table_or_none(self, name: str) -> pd.DataFrame | None:
+        """As `table`; None where it was not computed."""
+        try:
+            return self.table(name)
+        except GrokinterpError:
+            return None
+
     def _step(self, step: int | None) -> int:
         if step is not None:
             return step

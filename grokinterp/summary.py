@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from grokinterp.errors import GrokinterpError
 from grokinterp.phases import Phases
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def summarize(run: "Run", phases: Phases) -> dict[str, Any]:
 
 def landmark_table(run: "Run", phases: Phases) -> dict[str, dict[str, Any]]:
     """For init, memorised, grokked and end: the step and LANDMARK_COLUMNS there, null where absent."""
-    tables = {name: _table_or_none(run, name) for name, _, _ in LANDMARK_COLUMNS.values()}
+    tables = {name: run.table_or_none(name) for name, _, _ in LANDMARK_COLUMNS.values()}
     result = {}
     for mark, step in phases.landmarks(run.steps).items():
         cells: dict[str, Any] = {"step": step}
@@ -63,13 +62,6 @@ def landmark_table(run: "Run", phases: Phases) -> dict[str, dict[str, Any]]:
             cells[column] = _cell(tables[name], {"step": step, **where}, value)
         result[mark] = cells
     return result
-
-
-def _table_or_none(run: "Run", name: str) -> "pd.DataFrame | None":
-    try:
-        return run.table(name)
-    except GrokinterpError:
-        return None
 
 
 def _cell(table: "pd.DataFrame | None", where: dict[str, Any], value: str) -> float | None:

@@ -12,7 +12,7 @@ twin, CE of the projected cube, is in the tests.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from grokinterp.harmonics.cyclic import sum_classes
@@ -65,6 +65,11 @@ def restricted_losses(kept: Float[Tensor, "sets n answers"]) -> Float[Tensor, "s
 def pair_losses(logits: Float[Tensor, "n n answers"], right: Int[Tensor, "n n"]) -> Float[Tensor, "n n"]:
     """Cross-entropy of each pair, for a cube that depends on more than the sum."""
     return logits.logsumexp(dim=2) - logits.gather(2, right[:, :, None])[:, :, 0]
+
+
+def mean_loss(losses: Float[Tensor, "n n"], mask: Bool[Tensor, "n n"]) -> float | None:
+    """Mean over the mask, None over no pair; a loss can be -1e-17 by rounding where it is 0."""
+    return max(float(losses[mask].mean()), 0.0) if mask.any() else None
 
 
 def to_pairs(by_sum: Float[Tensor, "... n n"]) -> Float[Tensor, "... n n"]:

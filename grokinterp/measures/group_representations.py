@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from grokinterp.measures.measure import Column, Measure, Part, Row, Series
 
 if TYPE_CHECKING:
-    import torch
     from matplotlib.figure import Figure
 
     from grokinterp.snapshots import Snapshot
@@ -88,51 +87,31 @@ def compute_losses(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     import torch
 
     from grokinterp.harmonics.group_spectrum import keep_irreps
+    from grokinterp.harmonics.projected_loss import mean_loss, pair_losses
+    from grokinterp.snapshots.splits import group_splits
 
     del params
     group, logits, means = snapshot.group.group, snapshot.group_logits, snapshot.product_means
     product = torch.from_numpy(group.table).to(logits.device)
-    full = _losses(logits, product)
+    full = pair_losses(logits, product)
     rows = []
     for source, names in _sets(snapshot).items():
         kept = keep_irreps(means, group, names)
-        restricted = _losses((kept + means.mean(dim=0))[product], product)
-        excluded = _losses(logits - kept[product], product)
-        for split, mask in _splits(snapshot).items():
+        restricted = pair_losses((kept + means.mean(dim=0))[product], product)
+        excluded = pair_losses(logits - kept[product], product)
+        for split, mask in group_splits(snapshot).items():
             rows.append(
                 {
                     "keys": source,
                     "split": split,
-                    "full_loss": _mean(full, mask),
-                    "restricted_loss": _mean(restricted, mask),
-                    "excluded_loss": _mean(excluded, mask),
+                    "full_loss": mean_loss(full, mask),
+                    "restricted_loss": mean_loss(restricted, mask),
+                    "excluded_loss": mean_loss(excluded, mask),
                     "n_keys": len(names),
                     "n_pairs": int(mask.sum()),
                 }
             )
     return rows
-
-
-def _losses(logits: "torch.Tensor", product: "torch.Tensor") -> "torch.Tensor":
-    """Cross-entropy of each pair, answer g.h."""
-    return logits.logsumexp(dim=2) - logits.gather(2, product[:, :, None])[:, :, 0]
-
-
-def _splits(snapshot: "Snapshot") -> "dict[str, torch.Tensor]":
-    """Masks over pairs in group order."""
-    import numpy as np
-    import torch
-
-    g, device = snapshot.group, snapshot.logits.device
-    masks = {"all": torch.ones(g.group.order, g.group.order, dtype=torch.bool, device=device)}
-    if snapshot.train_mask is not None:
-        train = torch.from_numpy(snapshot.train_mask[np.ix_(g.left, g.right)]).to(device)
-        masks |= {"train": train, "test": ~train}
-    return masks
-
-
-def _mean(values: "torch.Tensor", mask: "torch.Tensor") -> float | None:
-    return max(float(values[mask].mean()), 0.0) if mask.any() else None
 
 
 def compute_cosets(snapshot: "Snapshot", *, params: dict) -> list[Row]:

@@ -12,18 +12,6 @@ if TYPE_CHECKING:
     from grokinterp.tables import Tables
 
 
-def _splits(snapshot: "Snapshot") -> "dict[str, Tensor]":
-    """Masks over natural pairs (i, j)."""
-    import torch
-
-    n = snapshot.coordinates.n
-    everything = torch.ones(n, n, dtype=torch.bool, device=snapshot.natural_logits.device)
-    train = snapshot.natural_train_mask
-    if train is None:
-        return {"all": everything}
-    return {"all": everything, "train": train, "test": ~train}
-
-
 def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     """Restricted and excluded loss for three choices of K, each on train, test and all pairs.
 
@@ -47,7 +35,14 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     import torch
 
     from grokinterp.harmonics.cyclic import keep_frequencies, sum_classes
-    from grokinterp.harmonics.projected_loss import excluded_losses, order_by_sum, restricted_losses, to_pairs
+    from grokinterp.harmonics.projected_loss import (
+        excluded_losses,
+        mean_loss,
+        order_by_sum,
+        restricted_losses,
+        to_pairs,
+    )
+    from grokinterp.snapshots.splits import group_splits
 
     del params
     n, means = snapshot.coordinates.n, snapshot.sum_means
@@ -57,32 +52,26 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     sums = sum_classes(n, means.device)
     restricted = restricted_losses(kept)[:, sums]
     cube = order_by_sum(snapshot.natural_logits)
-    nothing = torch.zeros_like(removed[:1])
-    excluded = to_pairs(excluded_losses(cube, torch.cat([removed, nothing])))
+    excluded = to_pairs(excluded_losses(cube, torch.cat([removed, torch.zeros_like(removed[:1])])))
     restricted_hit = (kept.argmax(dim=2) == torch.arange(n, device=means.device))[:, sums]
     rows = []
     for index, (source, keys) in enumerate(sets.items()):
         excluded_hit = (snapshot.natural_logits - removed[index][sums]).argmax(dim=2) == sums
-        for split, mask in _splits(snapshot).items():
+        for split, mask in group_splits(snapshot).items():
             rows.append(
                 {
                     "keys": source,
                     "split": split,
-                    "full_loss": _mean(excluded[-1], mask),
-                    "restricted_loss": _mean(restricted[index], mask),
-                    "excluded_loss": _mean(excluded[index], mask),
-                    "restricted_accuracy": _mean(restricted_hit[index].double(), mask),
-                    "excluded_accuracy": _mean(excluded_hit.double(), mask),
+                    "full_loss": mean_loss(excluded[-1], mask),
+                    "restricted_loss": mean_loss(restricted[index], mask),
+                    "excluded_loss": mean_loss(excluded[index], mask),
+                    "restricted_accuracy": mean_loss(restricted_hit[index].double(), mask),
+                    "excluded_accuracy": mean_loss(excluded_hit.double(), mask),
                     "n_keys": len(keys.ks),
                     "n_pairs": int(mask.sum()),
                 }
             )
     return rows
-
-
-def _mean(values: "Tensor", mask: "Tensor") -> float | None:
-    """Mean over the mask; the loss can be -1e-17 by rounding where it is 0."""
-    return max(float(values[mask].mean()), 0.0) if mask.any() else None
 
 
 def compute_frequencies(snapshot: "Snapshot", *, params: dict) -> list[Row]:
@@ -94,16 +83,17 @@ def compute_frequencies(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     import torch
 
     from grokinterp.harmonics.cyclic import frequencies, keep_frequencies
-    from grokinterp.harmonics.projected_loss import excluded_losses, order_by_sum, to_pairs
+    from grokinterp.harmonics.projected_loss import excluded_losses, mean_loss, order_by_sum, to_pairs
+    from grokinterp.snapshots.splits import group_splits
 
     del params
     means = snapshot.sum_means
     ks = frequencies(snapshot.coordinates.n)
     removed = torch.stack([keep_frequencies(means, (k,)) for k in ks])
     excluded = to_pairs(excluded_losses(order_by_sum(snapshot.natural_logits), removed))
-    splits = {name: mask for name, mask in _splits(snapshot).items() if name != "test"}
+    splits = {name: mask for name, mask in group_splits(snapshot).items() if name != "test"}
     return [
-        {"k": k, "split": split, "excluded_loss": _mean(loss, mask), "is_key": k in snapshot.keys.ks}
+        {"k": k, "split": split, "excluded_loss": mean_loss(loss, mask), "is_key": k in snapshot.keys.ks}
         for k, loss in zip(ks, excluded, strict=True)
         for split, mask in splits.items()
     ]
@@ -150,11 +140,12 @@ def compute_definitions(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     """
     from grokinterp.harmonics.cyclic import sum_classes
     from grokinterp.harmonics.keep_sets import KEEP_SETS, KeepSet, keep, n_components
-    from grokinterp.harmonics.projected_loss import pair_losses
+    from grokinterp.harmonics.projected_loss import mean_loss, pair_losses
+    from grokinterp.snapshots.splits import group_splits
 
     del params
     cube, n = snapshot.natural_logits, snapshot.coordinates.n
-    sums, through, splits = sum_classes(n, cube.device), _through_neurons(snapshot), _splits(snapshot)
+    sums, through, splits = sum_classes(n, cube.device), _through_neurons(snapshot), group_splits(snapshot)
     rows = []
     for source, keys in (("last", snapshot.keys), ("random", snapshot.random_keys)):
         found: dict[tuple[str, KeepSet], tuple[Tensor, Tensor | None]] = {}
@@ -172,8 +163,8 @@ def compute_definitions(snapshot: "Snapshot", *, params: dict) -> list[Row]:
             about = {"keys": source, "space": space, "keep_set": name, "n_components": n_components(n, keys.ks, name)}
             for split, mask in splits.items():
                 losses = {
-                    "restricted_loss": _mean(restricted, mask),
-                    "excluded_loss": None if excluded is None else _mean(excluded, mask),
+                    "restricted_loss": mean_loss(restricted, mask),
+                    "excluded_loss": None if excluded is None else mean_loss(excluded, mask),
                 }
                 rows.append({**about, "split": split, **losses})
     return rows

@@ -1,7 +1,9 @@
 """Which pairs a number is over: all defined ones, the training pairs, the test pairs."""
 
 import numpy as np
+import torch
 from jaxtyping import Bool
+from torch import Tensor
 
 from grokinterp.snapshots.snapshot import Snapshot
 
@@ -16,3 +18,13 @@ def pair_splits(snapshot: Snapshot) -> dict[str, Bool[np.ndarray, "n_left n_righ
     if train is not None:
         splits |= {"train": defined & train, "test": defined & ~train}
     return {name: mask for name, mask in splits.items() if mask.any()}
+
+
+def group_splits(snapshot: Snapshot) -> dict[str, Bool[Tensor, "n n"]]:
+    """Masks over (g, h) in group order (natural order for Z_n): "all", and where known "train" and "test"."""
+    g, device = snapshot.group, snapshot.logits.device
+    masks = {"all": torch.ones(g.group.order, g.group.order, dtype=torch.bool, device=device)}
+    if snapshot.train_mask is not None:
+        train = torch.from_numpy(snapshot.train_mask[np.ix_(g.left, g.right)]).to(device)
+        masks |= {"train": train, "test": ~train}
+    return masks
