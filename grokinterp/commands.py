@@ -69,7 +69,7 @@ def draw(path: Path, measures: list[Any] | None, out: Path | None, formats: list
     if films:
         from grokinterp.films import draw_films
 
-        drawn += draw_films(run)
+        drawn += draw_films(run, None if measures is None else [str(name) for name in measures])
     for figure in drawn:
         console.print(str(figure), soft_wrap=True, highlight=False, markup=False)
 

@@ -30,18 +30,26 @@ MAX_FRAMES = 60
 DPI = 130
 
 
-def draw_films(run: Run, *, show_progress: bool | None = None) -> list[Path]:
+def draw_films(run: Run, names: Sequence[str] | None = None, *, show_progress: bool | None = None) -> list[Path]:
     """Write figures/symbol_pca.gif and figures/embedding_spectrum.gif, as far as there are tables.
 
+    Args:
+        run: An analyzed run.
+        names: Measures; those of other names have no film. None for both.
+        show_progress: None shows a bar on a terminal.
+
     Raises:
-        GrokinterpError: neither table was computed.
+        GrokinterpError: no measure with a film was asked for, or none of its tables were computed.
     """
     films = {"symbol_pca": _pca_frames, "embedding_spectrum": _spectrum_frames}
-    found = {name: prepared for name, prepare in films.items() if (prepared := prepare(run)) is not None}
+    asked = [name for name in films if names is None or name in names]
+    if not asked:
+        raise GrokinterpError(f"films exist of {' and '.join(films)}; name one with --only, or leave out --films")
+    found = {name: prepared for name in asked if (prepared := films[name](run)) is not None}
     if not found:
         raise GrokinterpError(
             f"{run.rundir.out} has no tables to film; run `grokinterp analyze {run.path} "
-            "--only symbol_pca,embedding_spectrum` first"
+            f"--only {','.join(asked)}` first"
         )
     paths = []
     for name, (steps, draw) in found.items():

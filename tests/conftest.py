@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
-CHECKED = ("harmonics", "landscape", "models", "seeding", "snapshots", "tasks", "training")
+CHECKED = (
+    "curves",
+    "harmonics",
+    "landscape",
+    "models",
+    "seeding",
+    "snapshots",
+    "spikes",
+    "tasks",
+    "training",
+)
 install_import_hook([f"grokinterp.{name}" for name in CHECKED], "beartype.beartype")
 
 import torch  # noqa: E402

@@ -210,6 +210,31 @@ def quadratic(matrix: Tensor, centre: Tensor | float = 0.0):
     return function
 
 
+@dataclass
+class QuadraticLoss:
+    """Two logits (0, log(e^f - 1)), the right one first: the cross-entropy is f(x) > 0 on every pair.
+
+    f(x) = floor + (x - centre)^T A (x - centre) / 2.
+    """
+
+    matrix: Tensor
+    centre: Tensor
+    labels: Tensor
+    floor: float = 0.5
+    any_dtype: bool = False
+
+    def f(self, x):
+        return self.floor + quadratic(self.matrix, self.centre)(x)
+
+    def __call__(self, weights, left, right):
+        wrong = torch.log(torch.expm1(self.f(weights["x"]) + 0 * weights["embed.W_E"].sum()))
+        label = self.labels[left, right]
+        return torch.stack([torch.where(label == 0, 0.0, wrong), torch.where(label == 1, 0.0, wrong)], dim=1)
+
+    def activations(self, weights, left, right):
+        raise NotImplementedError
+
+
 def orthonormal_rows(dim: int, n: int, seed: int) -> Tensor:
     """`dim` orthonormal vectors of R^n."""
     draw = torch.randn(n, dim, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

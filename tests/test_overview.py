@@ -80,6 +80,14 @@ def test_films_have_frames_of_one_size_that_differ(copied):
         assert (np.abs(first - last).sum(axis=2) > 60).mean() > 0.005
 
 
+def test_films_of_the_named_measures_alone(copied):
+    assert [path.name for path in draw_films(copied, ["symbol_pca", "flatness"], show_progress=False)] == [
+        "symbol_pca.gif"
+    ]
+    with pytest.raises(gi.GrokinterpError, match="films exist of symbol_pca and embedding_spectrum"):
+        draw_films(copied, ["flatness"])
+
+
 def test_films_need_their_tables(copied):
     for path in copied.rundir.measures.glob("*.parquet"):
         path.unlink()

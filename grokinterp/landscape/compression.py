@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokinterp.models.weights import Weights
+from grokinterp.models.weights import Weights, is_bias
 
 INTEGERS = {"<i1": 2**7 - 1, "<i2": 2**15 - 1, "<i4": 2**31 - 1}
 """Little-endian integer types and the largest number that each holds."""
@@ -47,7 +47,7 @@ class Grid:
 
     def __init__(self, weights: Weights, loss: Callable[[Weights], float]) -> None:
         self.weights, self.loss_of = weights, loss
-        matrices = {name: w for name, w in weights.items() if w.dim() >= 2 and ".b_" not in name}
+        matrices = {name: w for name, w in weights.items() if w.dim() >= 2 and not is_bias(name)}
         self.factors = {name: factorize(w) for name, w in matrices.items()}
         self.n_losses = 0
         self._sizes: dict[tuple[float, float], int] = {}

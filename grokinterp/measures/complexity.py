@@ -91,11 +91,13 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
 
 def _stored(snapshot: "Snapshot") -> "list[Tensor]":
     """The weight matrices as they are stored, those of all heads side by side."""
+    from grokinterp.models.weights import is_bias
+
     found = []
     for name, weight in snapshot.weights.items():
         if weight.dim() == 3:
             found.append(weight.flatten(0, 1) if name.endswith("W_O") else weight.transpose(0, 1).flatten(1))
-        elif weight.dim() == 2 and not name.rpartition(".")[2].startswith("b_"):
+        elif weight.dim() == 2 and not is_bias(name):
             found.append(weight)
     return found
 

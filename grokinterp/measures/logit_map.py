@@ -148,16 +148,14 @@ def plot(tables: "Tables") -> "Figure":
     names = _axes_names(maps)
     maps = maps.dropna(subset=list(names))
     steps = sorted(int(step) for step in maps["step"].unique())
-    panels: dict[int, list[str]] = {}  # two events may share a checkpoint
-    for name, step in tables.phases.landmarks(steps).items():
-        panels.setdefault(step, []).append(name)
+    panels = tables.phases.landmark_names(steps)
     fig, axes = plotting.figure(rows=2, columns=len(panels), width="text", height=1.75)
     shown = maps[maps["step"].isin(panels)]
     labels = ("correct logit (nats)", f"logit of answer {maps['answer'].iloc[0]} (nats)")
     grid = np.reshape(axes, (2, len(panels)))
     for row, column, label in zip(grid, ("correct_logit", "answer_logit"), labels, strict=True):
         low, high = shown[column].min(), shown[column].max()
-        for axis, step in zip(row, sorted(panels), strict=True):
+        for axis, step in zip(row, panels, strict=True):
             image = _image(shown[shown["step"] == step], names, column)
             drawn = axis.imshow(image, cmap="viridis", vmin=low, vmax=high, interpolation="nearest")
             axis.spines[["top", "right"]].set_visible(True)
@@ -165,8 +163,8 @@ def plot(tables: "Tables") -> "Figure":
         bar = fig.colorbar(drawn, ax=list(row), pad=0.01, aspect=14)
         bar.set_label(label, fontsize=7)
         bar.ax.tick_params(labelsize=6.5)
-    for axis, step in zip(grid[0], sorted(panels), strict=True):
-        axis.set_title(f"{', '.join(panels[step])} (step {step})", fontsize=7)
+    for axis, (step, name) in zip(grid[0], panels.items(), strict=True):
+        axis.set_title(f"{name} (step {step})", fontsize=7)
     ticks = _ticks(image.shape)
     for axis in grid[-1]:
         axis.set_xticks(ticks[1])

@@ -84,7 +84,7 @@ def plot(tables: "Tables") -> "Figure":
     from grokinterp import plotting
 
     cells = tables["cells"]
-    panels = _panels(tables)
+    panels = tables.phases.landmark_names(sorted(int(step) for step in cells["step"].unique()))
     fig, axes = plotting.figure(columns=len(panels), width="text", height=2.6)
     found = [key for key in KINDS if ((cells["split"] == key[0]) & (cells["right"] == key[1])).any()]
     colors = ListedColormap([KINDS[key] for key in found])
@@ -110,15 +110,6 @@ def plot(tables: "Tables") -> "Figure":
     ]
     fig.legend(handles=handles, loc="outside lower center", ncols=len(found), fontsize=6.5, frameon=False)
     return fig
-
-
-def _panels(tables: "Tables") -> dict[int, str]:
-    """The events' checkpoints in step order and what they are called; two events may share one."""
-    names: dict[int, list[str]] = {}
-    steps = sorted(int(step) for step in tables["cells"]["step"].unique())
-    for name, step in tables.phases.landmarks(steps).items():
-        names.setdefault(step, []).append(name)
-    return {step: ", ".join(names[step]) for step in sorted(names)}
 
 
 KINDS = {

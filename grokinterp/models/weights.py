@@ -71,6 +71,12 @@ def is_trained(spec: WeightSpec, config: ModelConfig) -> bool:
     return config.biases == "all" or (config.biases == "mlp" and spec.role == "mlp")
 
 
+def is_bias(name: str) -> bool:
+    """Whether the tensor called `name` is added and not multiplied (a bias of a head is a matrix by shape)."""
+    last = name.rpartition(".")[2]
+    return last == "b" or last.startswith("b_")
+
+
 def init_weights(config: ModelConfig, layout: Layout, n_answers: int, dtype: torch.dtype = torch.float32) -> Weights:
     """Initial weights, drawn on the CPU in float64 from `config.init_seed` and then cast.
 

@@ -127,6 +127,13 @@ class Phases:
                 marks[name] = later[0]
         return marks | {"end": steps[-1]}
 
+    def landmark_names(self, steps: Sequence[int]) -> dict[int, str]:
+        """The same turned round, in step order: events that share a checkpoint stand side by side."""
+        names: dict[int, list[str]] = {}
+        for name, step in self.landmarks(steps).items():
+            names.setdefault(step, []).append(name)
+        return {step: ", ".join(names[step]) for step in sorted(names)}
+
     def to_json(self) -> dict[str, Any]:
         """Everything, with the rules that made it."""
         return {

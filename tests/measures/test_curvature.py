@@ -1,10 +1,9 @@
 import dataclasses
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
-from oracles import build, measured, one, orthonormal_rows, positive_matrix, untrained
+from oracles import QuadraticLoss, build, measured, one, orthonormal_rows, positive_matrix, untrained
 
 from grokinterp.snapshots import Snapshot, TrainLoss
 
@@ -13,26 +12,6 @@ LOOSE = {"n_probes": 300, "tolerance": 1e-6}
 
 forward_mode = pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
 """torch's own forward-mode differentiation warns."""
-
-
-@dataclass
-class QuadraticLoss:
-    """Two logits whose cross-entropy is floor + (x - centre)^T A (x - centre) / 2 on every pair."""
-
-    matrix: torch.Tensor
-    centre: torch.Tensor
-    labels: torch.Tensor
-    floor: float = 0.5
-    any_dtype: bool = False
-
-    def __call__(self, weights, left, right):
-        away = weights["x"] - self.centre
-        f = self.floor + 0.5 * away @ self.matrix @ away + 0 * weights["embed.W_E"].sum()
-        wrong, label = torch.log(torch.expm1(f)), self.labels[left, right]
-        return torch.stack([torch.where(label == 0, 0.0, wrong), torch.where(label == 1, 0.0, wrong)], dim=1)
-
-    def activations(self, weights, left, right):
-        raise NotImplementedError
 
 
 def quadratic_snapshot(matrix: torch.Tensor, away: float) -> Snapshot:

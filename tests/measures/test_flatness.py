@@ -1,11 +1,10 @@
 import dataclasses
 import itertools
 import math
-from dataclasses import dataclass
 
 import pytest
 import torch
-from oracles import build, measured, one, positive_matrix, untrained
+from oracles import QuadraticLoss, build, measured, one, positive_matrix, untrained
 from trust_region import largest_in_ball
 
 from grokinterp.landscape.keskar import random_rows
@@ -14,30 +13,11 @@ from grokinterp.snapshots import Snapshot
 MLP = "blocks.0.mlp."
 
 
-@dataclass
-class LossOf:
-    """Two logits (0, log(e^f - 1)), the right one first, whose cross-entropy is f(x) for any f > 0."""
-
-    matrix: torch.Tensor
-    floor: float
-    labels: torch.Tensor
-    any_dtype: bool = False
-
-    def f(self, x):
-        return self.floor + 0.5 * x @ self.matrix @ x
-
-    def __call__(self, weights, left, right):
-        wrong = torch.log(torch.expm1(self.f(weights["x"]) + 0 * weights["embed.W_E"].sum()))
-        label = self.labels[left, right]
-        return torch.stack([torch.where(label == 0, 0.0, wrong), torch.where(label == 1, 0.0, wrong)], dim=1)
-
-    def activations(self, weights, left, right):
-        raise NotImplementedError
-
-
-def quadratic_snapshot(seed: int, n: int = 8, floor: float = 0.5) -> tuple[Snapshot, LossOf]:
+def quadratic_snapshot(seed: int, n: int = 8, floor: float = 0.5) -> tuple[Snapshot, QuadraticLoss]:
     task = build("x+y", 2)
-    forward = LossOf(positive_matrix(n, seed), floor, torch.from_numpy(task.table))
+    forward = QuadraticLoss(
+        positive_matrix(n, seed), torch.zeros(n, dtype=torch.float64), torch.from_numpy(task.table), floor
+    )
     x = torch.randn(n, generator=torch.Generator().manual_seed(seed + 50), dtype=torch.float64)
     weights = {"embed.W_E": torch.zeros(3, 2, dtype=torch.float64), "x": x}
     return Snapshot(task, weights, forward, trained=("x",)), forward

@@ -1,10 +1,9 @@
 import dataclasses
 import math
-from dataclasses import dataclass
 
 import pytest
 import torch
-from oracles import build, measured, one, orthonormal_rows, untrained
+from oracles import QuadraticLoss, build, measured, one, orthonormal_rows, untrained
 
 from grokinterp.errors import NotApplicableError
 from grokinterp.landscape.sgld import split_r_hat
@@ -15,26 +14,6 @@ SPECTRUM = torch.tensor([0.0, 0.1, 0.5, 2.0], dtype=torch.float64)
 SETTINGS = {"nbeta": 200.0, "gamma": 20.0, "epsilon": 1e-3, "n_chains": 50, "n_draws": 300, "burn_in": 300}
 
 
-@dataclass
-class QuadraticLoss:
-    """Two logits whose cross-entropy is floor + (x - centre)^T A (x - centre) / 2 on every pair."""
-
-    matrix: torch.Tensor
-    centre: torch.Tensor
-    labels: torch.Tensor
-    floor: float = 0.05
-    any_dtype: bool = False
-
-    def __call__(self, weights, left, right):
-        away = weights["x"] - self.centre
-        f = self.floor + 0.5 * away @ self.matrix @ away + 0 * weights["embed.W_E"].sum()
-        wrong, label = torch.log(torch.expm1(f)), self.labels[left, right]
-        return torch.stack([torch.where(label == 0, 0.0, wrong), torch.where(label == 1, 0.0, wrong)], dim=1)
-
-    def activations(self, weights, left, right):
-        raise NotImplementedError
-
-
 def quadratic_snapshot(spectrum: torch.Tensor = SPECTRUM, **changes) -> Snapshot:
     """A network at the minimum of a quadratic loss with these curvatures."""
     task, n = build("x+y", 2), len(spectrum)
@@ -42,7 +21,7 @@ def quadratic_snapshot(spectrum: torch.Tensor = SPECTRUM, **changes) -> Snapshot
     centre = torch.linspace(-1, 1, n, dtype=torch.float64)
     forward = QuadraticLoss(rotation.T @ torch.diag(spectrum) @ rotation, centre, torch.from_numpy(task.table))
     weights = {"embed.W_E": torch.zeros(3, 2, dtype=torch.float64), "x": centre.clone()}
-    return Snapshot(task, weights, dataclasses.replace(forward, **changes), trained=("x",))
+    return Snapshot(task, weights, dataclasses.replace(forward, **{"floor": 0.05} | changes), trained=("x",))
 
 
 def closed_form(h: torch.Tensor, nbeta: float, gamma: float, epsilon: float) -> float:

@@ -195,19 +195,19 @@ def test_the_reference_is_the_median_of_the_evaluations_before(seed, n, window):
     expected = [math.inf] + [float(np.median(losses[max(0, i - window) : i])) for i in range(1, n)]
     assert references(losses, window).tolist() == expected
     found = [i for i in range(n) if losses[i] > 10 * expected[i]]
-    assert jumps(losses, 10, window).tolist() == found
+    assert jumps(losses, 10.0, window).tolist() == found
     assert {spike.onset for spike in find_spikes(losses, window=window)} <= set(found)
 
 
 def test_a_spike_lasts_from_its_first_jump_until_it_has_recovered():
     losses = np.array([1.0, 0.1, 0.01, 0.01, 0.01, 0.2, 3.0, 0.5, 0.021, 0.02, 0.01, 0.01, 0.5, 0.4])
-    first, second = find_spikes(losses, factor=10, window=3, recovery=2)
+    first, second = find_spikes(losses, factor=10.0, window=3, recovery=2.0)
     assert (first.before, first.onset, first.peak, first.recovery) == (4, 5, 6, 9)
     assert (first.reference, first.height) == (0.01, 3.0)
     assert first.ratio == pytest.approx(300)
     assert (second.onset, second.peak, second.recovery, second.reference) == (12, 12, None, 0.01)
-    assert jumps(losses, 10, window=1).tolist() == [5, 6, 12]
-    assert [spike.onset for spike in find_spikes(losses, factor=40, window=3)] == [6, 12]
+    assert jumps(losses, 10.0, window=1).tolist() == [5, 6, 12]
+    assert [spike.onset for spike in find_spikes(losses, factor=40.0, window=3)] == [6, 12]
 
 
 def test_descents_noise_and_constants_have_no_spikes():
@@ -218,7 +218,7 @@ def test_descents_noise_and_constants_have_no_spikes():
     assert find_spikes(np.array([])) == []
     outlier = np.array([1.0, 1.0, 1.0, 1e-3, 1.0, 1.0])
     assert find_spikes(outlier) == []  # back from a dip
-    assert jumps(outlier, 10).tolist() == [4]
+    assert jumps(outlier, 10.0).tolist() == [4]
 
 
 def test_over_a_loss_of_zero_a_spike_has_no_ratio():
@@ -268,7 +268,7 @@ def test_metrics_without_losses_or_norms_give_no_rows_or_nulls():
 def test_the_low_precision_run_has_its_108_jumps(foreign):
     saved = torch.load(foreign / "nanda" / "low_precision_mod_addition.pth", weights_only=True, map_location="cpu")
     losses = np.array(saved["train_losses"])
-    found = jumps(losses, 10)
+    found = jumps(losses, 10.0)
     ratio = losses[1:] / losses[:-1]
     assert len(losses) == 50_000
     assert len(found) == 108
