@@ -30,11 +30,14 @@ def criteria(run: gi.Run, step: int, *, fve: float = 0.95) -> list[Criterion]:
     log_n = math.log(run.task.n_answers)
     n_keys = int(_row(run, "embedding_spectrum.keys", step, rule="W_L")["n_keys"])
     cosine = float(_row(run, "logit_spectrum", step)["cosine_fve"])
-    pure = float(_row(run, "neuron_frequencies", step, k=0)["share"])
+    neurons = _row(run, "neuron_frequencies", step, k=0)
+    pure, energy = float(neurons["share"]), float(neurons["energy_share"])
     found = [
         Criterion("3 to 6 key frequencies", str(n_keys), 3 <= n_keys <= 6),
         Criterion(f"cosine FVE of the logits >= {fve}", f"{cosine:.4f}", cosine >= fve),
-        Criterion("80 % of neurons with 85 % in one frequency", f"{pure:.3f}", pure >= 0.8),
+        Criterion(
+            "80 % of neurons with 85 % in one frequency", f"{pure:.3f} (with {energy:.3f} of the energy)", pure >= 0.8
+        ),
     ]
     for keys in ("last", "random"):
         everything = _row(run, "progress_measures", step, keys=keys, split="all")

@@ -17,11 +17,13 @@ class NeuronSpectrum:
         of them (j), in the orthonormal basis; zero where there is no sine.
     fraction: largest share of a neuron's energy off the constant in one block; 0 if it is dead.
     best: the frequency of that block.
+    energy: a neuron's energy off the constant, n^2 times its variance over pairs.
     """
 
     blocks: Float[Tensor, "n_frequencies 3 3 m"]
     fraction: Float[Tensor, " m"]
     best: Int[Tensor, " m"]
+    energy: Float[Tensor, " m"]
 
 
 def pair_spectrum(acts: Float[Tensor, "n n m"]) -> Float[Tensor, "n n m"]:
@@ -81,4 +83,4 @@ def neuron_spectrum(acts: Float[Tensor, "n n m"]) -> NeuronSpectrum:
     alive = total > 1e-24 * constant
     share = torch.where(alive, energy / torch.where(alive, total, 1.0), 0.0)
     best = share.max(dim=0)
-    return NeuronSpectrum(blocks, best.values.cpu().clamp(0.0, 1.0), best.indices.cpu() + 1)
+    return NeuronSpectrum(blocks, best.values.cpu().clamp(0.0, 1.0), best.indices.cpu() + 1, total.cpu().clamp(min=0.0))

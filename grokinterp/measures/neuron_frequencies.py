@@ -19,13 +19,15 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     (energy of the 3x3 block of k minus its constant entry) / (total energy minus the constant),
     k the best one. `k` = 0 is the row for all frequencies together. mean_residual is the mean of
     |phase_residual| (part "neurons") over the counted neurons: 0 if they compute i + j, pi/2 for random phases.
+    A network may use few of its neurons: energy_share says how much of the energy the counted ones hold.
 
     **Paper:** Nanda et al. 2023, section 4.3 and appendix C (their threshold .85).
     **Known values:** Chughtai's C113 seed 1: 495 of 512 = 196 + 103 + 196.
     """
     from grokinterp.harmonics.cyclic import frequencies
 
-    fraction, best = snapshot.neuron_spectrum.fraction, snapshot.neuron_spectrum.best
+    found = snapshot.neuron_spectrum
+    fraction, best, energy = found.fraction, found.best, found.energy / found.energy.sum()
     pure = fraction >= params["threshold"]
     residual = _phases(snapshot)[-1].abs().cpu()
     rows = []
@@ -39,6 +41,7 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
                 "threshold": float(params["threshold"]),
                 "n_neurons": int(mine.sum()),
                 "share": float(mine.double().mean()),
+                "energy_share": float(energy[mine].sum().clamp(max=1.0)) if bool(energy.isfinite().all()) else None,
                 "mean_fraction": float(fraction[mine].mean() if k else fraction.mean()),
                 "mean_residual": float(residual[mine].mean()) if mine.any() else None,
             }
@@ -132,6 +135,12 @@ MEASURE = Measure(
                 "threshold": Column("fraction from which a neuron is counted", low=0, high=1),
                 "n_neurons": Column("neurons at or above the threshold", "neurons", "int", low=0),
                 "share": Column("n_neurons / all neurons", low=0, high=1),
+                "energy_share": Column(
+                    "their share of all neurons' energy off the constant; null if all are dead",
+                    low=0,
+                    high=1,
+                    null=True,
+                ),
                 "mean_fraction": Column("their mean fraction; of all neurons, pure or not, at k = 0", low=0, high=1),
                 "mean_residual": Column("their mean |phase_residual|", "radians", low=0, high=3.2, null=True),
             },

@@ -152,12 +152,24 @@ def test_neurons_of_a_product_of_two_frequencies_belong_to_none():
     assert [(row["k"], row["n_neurons"]) for row in rows] == [(0, 0)]
 
 
+def test_the_share_of_the_energy_weighs_neurons_by_their_variance():
+    waves = [amplitude * wave_neuron(13, k, 0.2, 0.7) for k, amplitude in [(2, 3.0), (5, 1.0)]]
+    mixed = 2.0 * (wave_neuron(13, 3, 0, 0) + wave_neuron(13, 4, 0, 0))
+    natural = torch.stack([*waves, mixed], dim=2) + torch.tensor([0.0, 5.0, -7.0])
+    rows = measured("neuron_frequencies", snapshot_of_neurons(build("x+y", 13), natural))
+    variance = natural.var(dim=(0, 1), correction=0)
+    for k, counted in [(0, [0, 1]), (2, [0]), (5, [1])]:
+        expected = float(variance[counted].sum() / variance.sum())
+        assert one(rows, k=k)["energy_share"] == pytest.approx(expected)
+
+
 @given(p=st.sampled_from(PRIMES_AND_OTHERS))
 @few
 def test_dead_neurons_are_not_counted(p):
     rows = measured("neuron_frequencies", snapshot_of_cube(build("x+y", p), clock_logits(p, {1: 2.0})))
     assert [(row["k"], row["n_neurons"], row["mean_fraction"]) for row in rows] == [(0, 0, 0.0)]
     assert rows[0]["mean_residual"] is None
+    assert rows[0]["energy_share"] is None
 
 
 @pytest.mark.parametrize("p", [12, 13])
