@@ -12,7 +12,7 @@ twin, CE of the projected cube, is in the tests.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from grokinterp.harmonics.cyclic import sum_classes
@@ -56,6 +56,12 @@ def excluded_losses(cube: SumOrdered, removed: Float[Tensor, "sets n answers"]) 
     return total - (cube.correct[None] - at_answer[:, :, None])
 
 
+def excluded_hits(cube: SumOrdered, removed: Float[Tensor, "n answers"]) -> Bool[Tensor, "n n"]:
+    """Whether each pair [s, i] is answered right under L - R[s, c]."""
+    s = torch.arange(len(removed), device=removed.device)
+    return (cube.logits - removed[:, None]).argmax(dim=2) == s[:, None]
+
+
 def restricted_losses(kept: Float[Tensor, "sets n answers"]) -> Float[Tensor, "sets n"]:
     """Loss at each sum s of logits that depend on s alone."""
     s = torch.arange(kept.shape[1], device=kept.device)
@@ -72,7 +78,7 @@ def mean_loss(losses: Float[Tensor, "n n"], mask: Bool[Tensor, "n n"]) -> float 
     return max(float(losses[mask].mean()), 0.0) if mask.any() else None
 
 
-def to_pairs(by_sum: Float[Tensor, "... n n"]) -> Float[Tensor, "... n n"]:
+def to_pairs(by_sum: Shaped[Tensor, "... n n"]) -> Shaped[Tensor, "... n n"]:
     """From [s, i] back to [i, j]."""
     n = by_sum.shape[-1]
     i: Int[Tensor, " n"] = torch.arange(n, device=by_sum.device)

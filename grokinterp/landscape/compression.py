@@ -97,6 +97,17 @@ class Grid:
         return self._losses[threshold, delta]
 
 
+def stored_matrices(weights: Weights) -> list[Tensor]:
+    """The weight matrices as they are stored, those of all heads side by side; no biases."""
+    found = []
+    for name, weight in weights.items():
+        if weight.dim() == 3:
+            found.append(weight.flatten(0, 1) if name.endswith("W_O") else weight.transpose(0, 1).flatten(1))
+        elif weight.dim() == 2 and not is_bias(name):
+            found.append(weight)
+    return found
+
+
 def factorize(weight: Tensor) -> Factors:
     """The singular value decomposition of each matrix of a tensor."""
     whole = weight.reshape(-1, *weight.shape[-2:])

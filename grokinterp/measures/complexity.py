@@ -89,19 +89,6 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     return rows
 
 
-def _stored(snapshot: "Snapshot") -> "list[Tensor]":
-    """The weight matrices as they are stored, those of all heads side by side."""
-    from grokinterp.models.weights import is_bias
-
-    found = []
-    for name, weight in snapshot.weights.items():
-        if weight.dim() == 3:
-            found.append(weight.flatten(0, 1) if name.endswith("W_O") else weight.transpose(0, 1).flatten(1))
-        elif weight.dim() == 2 and not is_bias(name):
-            found.append(weight)
-    return found
-
-
 def compute_network(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     """The mean spectral entropy of all weight matrices as they are stored: DeMoss's penalty.
 
@@ -114,8 +101,10 @@ def compute_network(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     """
     import torch
 
+    from grokinterp.landscape.compression import stored_matrices
+
     del params
-    found = [(entropy(torch.linalg.svdvals(matrix)), min(matrix.shape)) for matrix in _stored(snapshot)]
+    found = [(entropy(torch.linalg.svdvals(matrix)), min(matrix.shape)) for matrix in stored_matrices(snapshot.weights)]
     plain = [value for value, _ in found if value is not None]
     shares = [share for value, bound in found if (share := normalised(value, bound)) is not None]
     return [

@@ -36,6 +36,7 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
 
     from grokinterp.harmonics.cyclic import keep_frequencies, sum_classes
     from grokinterp.harmonics.projected_loss import (
+        excluded_hits,
         excluded_losses,
         mean_loss,
         order_by_sum,
@@ -51,12 +52,11 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     kept = removed + means.mean(dim=0)
     sums = sum_classes(n, means.device)
     restricted = restricted_losses(kept)[:, sums]
-    cube = order_by_sum(snapshot.natural_logits)
+    cube, rows = order_by_sum(snapshot.natural_logits), []
     excluded = to_pairs(excluded_losses(cube, torch.cat([removed, torch.zeros_like(removed[:1])])))
     restricted_hit = (kept.argmax(dim=2) == torch.arange(n, device=means.device))[:, sums]
-    rows = []
     for index, (source, keys) in enumerate(sets.items()):
-        excluded_hit = (snapshot.natural_logits - removed[index][sums]).argmax(dim=2) == sums
+        excluded_hit = to_pairs(excluded_hits(cube, removed[index]))
         for split, mask in group_splits(snapshot).items():
             rows.append(
                 {
