@@ -15,11 +15,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from grokinterp import plotting, presets
     from grokinterp.analysis import analyze
-    from grokinterp.config import ModelConfig, OptimizerConfig, RunConfig, TaskConfig, TrainConfig
+    from grokinterp.config import (
+        LSTMConfig,
+        MLPConfig,
+        OptimizerConfig,
+        RegularizerConfig,
+        RunConfig,
+        TaskConfig,
+        TrainConfig,
+        TransformerConfig,
+    )
     from grokinterp.errors import GrokinterpError, NotApplicableError
     from grokinterp.figures import draw_figures, plot
     from grokinterp.measures.measure import Column, Measure, Part
-    from grokinterp.models.transformer import build_model
+    from grokinterp.models.load import build_model
     from grokinterp.reports import report
     from grokinterp.run import Run
     from grokinterp.run import open_run as open
@@ -27,12 +36,15 @@ if TYPE_CHECKING:
     from grokinterp.snapshots import Snapshot
     from grokinterp.snapshots import snapshot_of_model as snapshot
     from grokinterp.tasks import Task, build_task, draw_train_mask
+    from grokinterp.training.replicas import replica_configs, train_replicas
     from grokinterp.training.start import train
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
     "train": ("grokinterp.training.start", "train"),
+    "train_replicas": ("grokinterp.training.replicas", "train_replicas"),
+    "replica_configs": ("grokinterp.training.replicas", "replica_configs"),
     "open": ("grokinterp.run", "open_run"),
     "analyze": ("grokinterp.analysis", "analyze"),
     "plot": ("grokinterp.figures", "plot"),
@@ -43,7 +55,7 @@ _PUBLIC = {
     "Run": ("grokinterp.run", "Run"),
     "Snapshot": ("grokinterp.snapshots", "Snapshot"),
     "Task": ("grokinterp.tasks", "Task"),
-    "build_model": ("grokinterp.models.transformer", "build_model"),
+    "build_model": ("grokinterp.models.load", "build_model"),
     "build_task": ("grokinterp.tasks", "build_task"),
     "draw_train_mask": ("grokinterp.tasks", "draw_train_mask"),
     "Measure": ("grokinterp.measures.measure", "Measure"),
@@ -51,7 +63,10 @@ _PUBLIC = {
     "Column": ("grokinterp.measures.measure", "Column"),
     "RunConfig": ("grokinterp.config", "RunConfig"),
     "TaskConfig": ("grokinterp.config", "TaskConfig"),
-    "ModelConfig": ("grokinterp.config", "ModelConfig"),
+    "TransformerConfig": ("grokinterp.config", "TransformerConfig"),
+    "MLPConfig": ("grokinterp.config", "MLPConfig"),
+    "LSTMConfig": ("grokinterp.config", "LSTMConfig"),
+    "RegularizerConfig": ("grokinterp.config", "RegularizerConfig"),
     "OptimizerConfig": ("grokinterp.config", "OptimizerConfig"),
     "TrainConfig": ("grokinterp.config", "TrainConfig"),
     "GrokinterpError": ("grokinterp.errors", "GrokinterpError"),
@@ -63,17 +78,20 @@ _PUBLIC = {
 __all__ = [
     "Column",
     "GrokinterpError",
+    "LSTMConfig",
+    "MLPConfig",
     "Measure",
-    "ModelConfig",
     "NotApplicableError",
     "OptimizerConfig",
     "Part",
+    "RegularizerConfig",
     "Run",
     "RunConfig",
     "Snapshot",
     "Task",
     "TaskConfig",
     "TrainConfig",
+    "TransformerConfig",
     "analyze",
     "build_model",
     "build_task",
@@ -84,9 +102,11 @@ __all__ = [
     "plotting",
     "presets",
     "record",
+    "replica_configs",
     "report",
     "snapshot",
     "train",
+    "train_replicas",
 ]
 
 

@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Literal, Optional, get_args, get_origin
 
 import cyclopts
 from cyclopts import App, Parameter
@@ -14,7 +14,7 @@ from rich.console import Console
 
 import grokinterp
 from grokinterp.commands import analyze_one, chosen_measures, draw, format_names, preset_config
-from grokinterp.config import ModelConfig, OptimizerConfig, TaskConfig, TrainConfig
+from grokinterp.config import KINDS, OptimizerConfig, RegularizerConfig, RunConfig, TaskConfig, TrainConfig
 from grokinterp.errors import GrokinterpError
 from grokinterp.exits import exit_status, say
 
@@ -40,18 +40,36 @@ def _whole(_type: Any, tokens: Sequence[cyclopts.Token]) -> int:
     return int(tokens[0].value)
 
 
-def _overrides(section: type[BaseModel]) -> Any:
-    """The section with every field optional: what flags were given, to be laid over a preset."""
+def _overrides(*kinds: type[BaseModel], without: Sequence[str] = ()) -> Any:
+    """The section with every field optional: what flags were given, to be laid over a preset.
+
+    Of a section that may be of several kinds, the fields of all, with the choices of all.
+    """
+    annotations: dict[str, list[Any]] = {}
+    descriptions: dict[str, str | None] = {}
+    for kind in kinds:
+        for name, field in kind.model_fields.items():
+            annotations.setdefault(name, []).append(field.annotation)
+            descriptions.setdefault(name, field.description)
     fields: dict[str, Any] = {
-        name: (Optional[field.annotation], Field(None, description=field.description))  # noqa: UP045 # ty: ignore[invalid-type-form]
-        for name, field in section.model_fields.items()
+        name: (Optional[_any_of(found)], Field(None, description=descriptions[name]))  # noqa: UP045 # ty: ignore[invalid-type-form]
+        for name, found in annotations.items()
+        if name not in without
     }
-    return create_model(section.__name__, **fields)
+    return create_model(kinds[0].__name__, **fields)
 
 
-TaskFlags = _overrides(TaskConfig)
-ModelFlags = _overrides(ModelConfig)
+def _any_of(annotations: list[Any]) -> Any:
+    """The first annotation, or the choices of all where they are choices."""
+    if get_origin(annotations[0]) is not Literal:
+        return annotations[0]
+    return Literal[tuple(dict.fromkeys(choice for one in annotations for choice in get_args(one)))]
+
+
+TaskFlags = _overrides(TaskConfig, without=["table"])
+ModelFlags = _overrides(*KINDS.values())
 OptimizerFlags = _overrides(OptimizerConfig)
+RegularizerFlags = _overrides(RegularizerConfig)
 TrainFlags = _overrides(TrainConfig)
 
 
@@ -89,10 +107,14 @@ def train(
     out: Annotated[Path | None, Parameter(help="The run directory; runs/NAME if not given.")] = None,
     config: Annotated[Path | None, Parameter(help="A TOML file laid over the preset; flags win.")] = None,
     resume: Annotated[bool, Parameter(negative=(), help="Go on with the unfinished run in --out.")] = False,
+    replicas: Annotated[
+        int | None, Parameter(help="Train so many at once, seed by seed, into folders in --out.", converter=_whole)
+    ] = None,
     device: Device | None = None,
     task: TaskFlags | None = None,  # ty: ignore[invalid-type-form]
     model: ModelFlags | None = None,  # ty: ignore[invalid-type-form]
     optimizer: OptimizerFlags | None = None,  # ty: ignore[invalid-type-form]
+    regularizer: RegularizerFlags | None = None,  # ty: ignore[invalid-type-form]
     train: TrainFlags | None = None,  # ty: ignore[invalid-type-form]
 ) -> int:
     """Train a preset (quick, nanda2023, ci), a TOML file, or a preset changed by flags.
@@ -106,7 +128,7 @@ def train(
     from grokinterp.reports import story
     from grokinterp.training.start import train as train_config
 
-    sections = {"task": task, "model": model, "optimizer": optimizer, "train": train}
+    sections = {"task": task, "model": model, "optimizer": optimizer, "regularizer": regularizer, "train": train}
     flags = {name: given.model_dump(exclude_unset=True) for name, given in sections.items() if given}
     if device is not None:
         flags.setdefault("train", {})["device"] = device
@@ -116,9 +138,25 @@ def train(
     if out is None and Path(settings.name).name != settings.name:
         raise GrokinterpError(f"the name {settings.name!r} is no folder name; say where to write with --out")
     target = out if out is not None else Path("runs") / settings.name
+    if replicas is not None:
+        return _train_replicas(settings, replicas, target, resume=resume)
     run = train_config(settings, target, resume=resume)
     say(story(run))
     say(f"{len(run.steps)} checkpoints in {run.rundir.ckpts}; next: grokinterp analyze {target}")
+    return 0
+
+
+def _train_replicas(settings: RunConfig, n: int, folder: Path, *, resume: bool) -> int:
+    """Train n seeds of a config at once, each into its folder in `folder`."""
+    from grokinterp.reports import story
+    from grokinterp.training.replicas import replica_configs, train_replicas
+
+    if Path(settings.name).name != settings.name:
+        raise GrokinterpError(f"the name {settings.name!r} is no folder name; give the config another one")
+    configs = replica_configs(settings, n)
+    for run in train_replicas(configs, [folder / config.name for config in configs], resume=resume):
+        say(f"{run.config.name}: {story(run)}")
+    say(f"{n} runs in {folder}; next: grokinterp analyze {folder}")
     return 0
 
 

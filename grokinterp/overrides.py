@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from grokinterp.config import DEFAULT_P, GROUP_OPERATION, OPERATION_ALIASES, RunConfig
+from grokinterp.config import CUSTOM_OPERATION, GROUP_OPERATIONS, OPERATION_ALIASES, RunConfig
 from grokinterp.errors import GrokinterpError
 
 
@@ -24,52 +24,83 @@ def load_toml(path: Path) -> dict[str, Any]:
 def override(config: RunConfig, *changes: Mapping[str, Any], source: str = "the config") -> RunConfig:
     """`config` with nested mappings laid over it in order, validated again as a whole.
 
-    Fields that were filled in from others (d_head, d_mlp, checkpoint_every, p) are filled in anew
-    unless the preset or a change set them, so that a wider model also gets a wider MLP.
+    Fields that were filled in from others (d_head, d_mlp, checkpoint_every) are filled in anew
+    unless the preset or a change set them, so that a wider model also gets a wider MLP. Another kind of
+    model, another operation or another optimizer starts from its own defaults.
     """
     data = _explicit(config)
     for change in changes:
-        data = _merge(_without_decay(_without_other_operands(data, change), change), change)
+        for prepare in (_without_other_kind, _without_other_operands, _without_other_optimizer):
+            data = prepare(data, change)
+        data = _merge(data, change)
     return type(config).from_mapping(data, source=source)
 
 
 def _explicit(config: RunConfig) -> dict[str, Any]:
     """The config's fields less those that the before-validators would derive from the others."""
     data = config.model_dump()
-    model, train, task = data["model"], data["train"], data["task"]
-    if model["d_head"] * model["n_heads"] == model["d_model"]:
-        del model["d_head"]
-    if model["d_mlp"] == 4 * model["d_model"]:
-        del model["d_mlp"]
+    model, train = data["model"], data["train"]
+    if model["kind"] == "transformer":
+        if model["d_head"] * model["n_heads"] == model["d_model"]:
+            del model["d_head"]
+        if model["d_mlp"] == 4 * model["d_model"]:
+            del model["d_mlp"]
     if train["checkpoint_every"] == max(1, train["steps"] // 40):
         del train["checkpoint_every"]
-    if task["p"] == DEFAULT_P:
-        del task["p"]
+    return data
+
+
+def _section(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The section, or an empty one where there is none or something else, which is refused later."""
+    section = data.get(name)
+    return section if isinstance(section, Mapping) else {}
+
+
+def _without_other_kind(data: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """`data` less the widths of another kind of model, and the layout if an mlp comes or goes."""
+    before = _section(data, "model")
+    kind = _section(change, "model").get("kind", before.get("kind"))
+    if not before or kind == before["kind"]:
+        return data
+    data = {**data, "model": {name: value for name, value in before.items() if name in ("init_seed", "init_scale")}}
+    if "mlp" in (kind, before["kind"]) and _section(data, "task"):
+        data["task"] = {name: value for name, value in _section(data, "task").items() if name != "layout"}
     return data
 
 
 def _without_other_operands(data: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """`data` less the modulus if the change asks for a group, less the group if for a modular operation."""
-    operation = task.get("operation") if isinstance(task := change.get("task"), Mapping) else None
+    """`data` less the modulus, the group or the table of the operation that the change does away with."""
+    task = _section(change, "task")
+    operation = CUSTOM_OPERATION if "file" in task else task.get("operation")
     if not isinstance(operation, str):
         return data
-    other = "p" if OPERATION_ALIASES.get(operation, operation) == GROUP_OPERATION else "group"
-    return {**data, "task": {name: value for name, value in data["task"].items() if name != other}}
-
-
-def _without_decay(data: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """`data` less AdamW's decay if the change asks for another optimizer, whose default is none."""
-    name = optimizer.get("name") if isinstance(optimizer := change.get("optimizer"), Mapping) else None
-    if name not in ("adam", "sgd"):
+    operation, before = OPERATION_ALIASES.get(operation, operation), _section(data, "task")
+    if not before or (operation == before.get("operation") and not {"file", "table"} & set(task)):
         return data
-    return {**data, "optimizer": {k: v for k, v in data["optimizer"].items() if k != "weight_decay"}}
+    others = {"p", "group", "file", "table"}
+    if operation == CUSTOM_OPERATION:
+        others.add("operation")  # the file says it
+    elif operation in GROUP_OPERATIONS:
+        others.discard("group")
+    else:
+        others.discard("p")
+    return {**data, "task": {name: value for name, value in before.items() if name not in others}}
+
+
+def _without_other_optimizer(data: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """`data` less the decay and momentum of another optimizer, if the change asks for one."""
+    before = _section(data, "optimizer")
+    if not before or _section(change, "optimizer").get("name", before.get("name")) == before.get("name"):
+        return data
+    return {**data, "optimizer": {k: v for k, v in before.items() if k not in ("momentum", "weight_decay")}}
 
 
 def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """What is no section where one belongs stays, to be refused."""
     merged = dict(base)
     for name, value in change.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(name), Mapping):
-            merged[name] = _merge(merged[name], value)
-        else:
+        if not isinstance(value, Mapping) or name not in merged:
             merged[name] = value
+        elif isinstance(merged[name], Mapping):
+            merged[name] = _merge(merged[name], value)
     return merged

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from grokinterp.config import RunConfig
+from grokinterp.overrides import override
 
 
 def quick() -> RunConfig:
@@ -51,5 +52,128 @@ def ci() -> RunConfig:
     )
 
 
-PRESETS: dict[str, Callable[[], RunConfig]] = {"quick": quick, "nanda2023": nanda2023, "ci": ci}
+def small() -> RunConfig:
+    """The base of the short recipes below: quick's network on x+y mod 59, 40 % of the pairs, lr 1e-3, decay 1."""
+    return RunConfig.from_mapping(
+        {
+            "name": "small",
+            "task": {"operation": "x+y", "p": 59, "frac_train": 0.4},
+            "model": {"d_model": 128, "n_heads": 4, "d_mlp": 512, "activation": "relu", "init": "nanda"},
+            "optimizer": {"lr": 1e-3, "weight_decay": 1.0, "betas": (0.9, 0.98), "warmup_steps": 10},
+            "train": {"steps": 10_000, "stop_after_grokking": 500, "checkpoint_dense": 0.5},
+        }
+    )
+
+
+def subtract() -> RunConfig:
+    """x-y mod 59 on 40 % of the pairs; Power et al. 2022 found it to need about as much data as x/y."""
+    return override(small(), {"name": "subtract", "task": {"operation": "x-y"}})
+
+
+def divide() -> RunConfig:
+    """x/y mod 59, which is subtraction of discrete logarithms, with the settings of `subtract`."""
+    return override(small(), {"name": "divide", "task": {"operation": "x/y"}})
+
+
+def no_decay() -> RunConfig:
+    """`small` without weight decay (Adam), three times the budget."""
+    train = {"steps": 30_000, "checkpoint_every": 1000}
+    return override(small(), {"name": "no_decay", "optimizer": {"name": "adam"}, "train": train})
+
+
+def outliers() -> RunConfig:
+    """`small` with half of the pairs, 100 of which carry random labels (Power et al. 2022, appendix A.4)."""
+    task = {"frac_train": 0.5, "outliers": 100}
+    return override(small(), {"name": "outliers", "task": task, "train": {"stop_after_grokking": None}})
+
+
+def grokfast() -> RunConfig:
+    """`small` with Grokfast-EMA (Lee et al. 2024: alpha .98, lambda 2)."""
+    return override(small(), {"name": "grokfast", "regularizer": {"grokfast": "ema"}})
+
+
+def stablemax() -> RunConfig:
+    """`small` with the StableMax loss and no weight decay (Prieto et al. 2025)."""
+    changes = {"optimizer": {"name": "adam"}, "train": {"loss": "stablemax"}}
+    return override(small(), {"name": "stablemax", **changes})
+
+
+def a5() -> RunConfig:
+    """The product of A5 (60 elements), half of the pairs, AdamW with decay 1."""
+    task = {"operation": "x.y", "group": "A5", "frac_train": 0.5}
+    return override(small(), {"name": "a5", "task": task})
+
+
+def power2022() -> RunConfig:
+    """Power et al. 2022: x/y mod 97, half of the pairs, 2 layers of width 128, 4 heads, minibatches, AdamW decay 1.
+
+    Differs from their code: LayerNorm before each sublayer and at the end (theirs after each sum, which
+    HookedTransformer has not), learned positions (theirs fixed sinusoids), no end-of-sequence token, the loss on
+    the answer alone in float64. Their figure 1 has Adam without decay for 1,000,000 steps: `--optimizer.name adam`.
+    """
+    return RunConfig.from_mapping(
+        {
+            "name": "power2022",
+            "task": {"operation": "x/y", "p": 97, "frac_train": 0.5, "layout": "a op b ="},
+            "model": {"n_layers": 2, "d_model": 128, "n_heads": 4, "d_mlp": 512, "normalization": "LN"},
+            "optimizer": {"lr": 1e-3, "weight_decay": 1.0, "betas": (0.9, 0.98), "warmup_steps": 10},
+            "train": {"steps": 100_000, "batch_size": "auto", "resume_every": 1000},
+        }
+    )
+
+
+def exploring2024() -> RunConfig:
+    """arXiv 2412.10898: x+y mod 97, 2-layer transformer of width 128, 30 % of the pairs; our reading of its settings.
+
+    Learning rate, batches and heads are not known to us: those of Power et al. 2022, without LayerNorm.
+    """
+    return override(
+        power2022(),
+        {
+            "name": "exploring2024",
+            "task": {"operation": "x+y", "frac_train": 0.3},
+            "model": {"normalization": "none"},
+            "train": {"steps": 20_000},
+        },
+    )
+
+
+def exploring2024_simple() -> RunConfig:
+    """Its simplified transformer: one layer; `a b =`, our reading of the simplified encoding."""
+    changes = {"task": {"layout": "a b ="}, "model": {"n_layers": 1}}
+    return override(exploring2024(), {"name": "exploring2024_simple", **changes})
+
+
+def exploring2024_lstm() -> RunConfig:
+    """Its LSTM with a hidden state of 20."""
+    return override(exploring2024(), {"name": "exploring2024_lstm", "model": {"kind": "lstm", "d_hidden": 20}})
+
+
+def exploring2024_mlp() -> RunConfig:
+    """Its MLP with two hidden layers of 512, on one-hot operands."""
+    model = {"kind": "mlp", "n_layers": 2, "d_hidden": 512}
+    return override(exploring2024(), {"name": "exploring2024_mlp", "model": model})
+
+
+PRESETS: dict[str, Callable[[], RunConfig]] = {
+    recipe.__name__: recipe
+    for recipe in (
+        quick,
+        nanda2023,
+        ci,
+        small,
+        subtract,
+        divide,
+        no_decay,
+        outliers,
+        grokfast,
+        stablemax,
+        a5,
+        power2022,
+        exploring2024,
+        exploring2024_simple,
+        exploring2024_lstm,
+        exploring2024_mlp,
+    )
+}
 """By the name that `grokinterp train` takes."""

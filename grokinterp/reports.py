@@ -61,7 +61,12 @@ def report(run: Run) -> Path:
 
 
 def story(run: Run) -> str:
-    """What happened, in two sentences made from the events."""
+    """What happened, in two or three sentences made from the events."""
+    end = run.rundir.read_end()
+    return _events(run) + (f" Training ended at step {end['step']}: {end['reason']}." if end else "")
+
+
+def _events(run: Run) -> str:
     phases, last = run.phases, run.phases.last_step
     if phases.memorization_step is None:
         first = f"Train accuracy did not reach 99 % within {last} steps."

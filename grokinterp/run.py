@@ -89,6 +89,13 @@ class Run:
 
         return read_train_mask(self.rundir)
 
+    @cached_property
+    def trained_labels(self) -> "np.ndarray | None":
+        """The labels (n_left, n_right) that were trained on where they are not the answers; None where they are."""
+        from grokinterp.runs.tensors import read_labels
+
+        return read_labels(self.rundir)
+
     def weights(self, step: int) -> "dict[str, Tensor]":
         """The checkpoint's flat dict of weights, in the dtype they were trained in."""
         from grokinterp.runs.tensors import read_checkpoint
@@ -96,10 +103,13 @@ class Run:
         return read_checkpoint(self.rundir, step)
 
     def model(self, step: int | None = None) -> Any:
-        """A real HookedTransformer with the weights at `step` (default: the last checkpoint)."""
-        from grokinterp.models.transformer import load_hooked
+        """A module with hooks and the weights at `step` (default: the last checkpoint).
 
-        return load_hooked(self.config.model, self.task.layout, self.weights(self._step(step)))
+        A real HookedTransformer; a HookedMLP or HookedLSTM (HookedRootModules) for those architectures.
+        """
+        from grokinterp.models.load import load_model
+
+        return load_model(self.config.model, self.task.layout, self.weights(self._step(step)))
 
     def snapshot(self, step: int | None = None, *, device: str = "cpu") -> "Snapshot":
         """The network at `step` (default: the last checkpoint) under the run's key frequencies."""
@@ -111,7 +121,7 @@ class Run:
 
         step = self._step(step)
         weights = self.weights(step)
-        return snapshot_of_weights(self.config, self.task, weights, self.train_mask, step, device)
+        return snapshot_of_weights(self.config, self.task, weights, self.train_mask, step, device, self.trained_labels)
 
     @property
     def key_frequencies(self) -> "KeyFrequencies | None":

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import grokinterp as gi
-from grokinterp.config import ModelConfig
+from grokinterp.config import TransformerConfig
 from grokinterp.harmonics.keys import KeyFrequencies
 from grokinterp.models.forward import Activations, build_forward
 from grokinterp.models.weights import init_weights
@@ -112,7 +112,7 @@ def snapshot_of_cube(
     """A snapshot whose logits (and neurons) are the given ones; weights are random where not given."""
     if neurons is None:
         neurons = torch.zeros(*task.table.shape, 6, dtype=torch.float64)
-    config = ModelConfig(d_model=8, n_heads=1, d_mlp=neurons.shape[2], init_seed=3)
+    config = TransformerConfig(d_model=8, n_heads=1, d_mlp=neurons.shape[2], init_seed=3)
     weights = init_weights(config, task.layout, task.n_answers, torch.float64) | (weights or {})
     keys = None if ks is None else KeyFrequencies(ks, "given", 0.25)
     return Snapshot(task, weights, CubeForward(cube, neurons), train_mask, fixed_keys=keys)
@@ -121,7 +121,7 @@ def snapshot_of_cube(
 def untrained(operation: str, p: int, *, init_seed: int = 5, d_model: int = 24, d_mlp: int = 48) -> Snapshot:
     """A real network at initialisation, with a split: the null."""
     task = build(operation, p)
-    config = ModelConfig(d_model=d_model, n_heads=2, d_mlp=d_mlp, init_seed=init_seed)
+    config = TransformerConfig(d_model=d_model, n_heads=2, d_mlp=d_mlp, init_seed=init_seed)
     forward = build_forward(config, task.layout, task.n_answers, dtype=torch.float64)
     weights = init_weights(config, task.layout, task.n_answers, torch.float64)
     return Snapshot(task, weights, forward, gi.draw_train_mask(task, 0.5, 4))
@@ -165,7 +165,7 @@ def pizza_model(p: int, amplitudes: tuple[tuple[int, float], ...]):
 
     count, width = len(amplitudes), 4 * len(amplitudes) + p
     task = build("x+y", p)
-    config = ModelConfig(d_model=width, n_heads=1, d_head=2 * count, d_mlp=2 * p * count)
+    config = TransformerConfig(d_model=width, n_heads=1, d_head=2 * count, d_mlp=2 * p * count)
     weights = init_weights(config, task.layout, p, torch.float64)
     weights = {name: torch.zeros_like(value) for name, value in weights.items()}
     x = torch.arange(p, dtype=torch.float64)

@@ -32,10 +32,18 @@ FILES = {
     "field.toml": b"[model]\ndmodel = 16\n",
     "type.toml": b'[task]\np = "seven"\n',
     "flat.toml": b"task = 3\n",
+    "flat_model.toml": b"model = 3\n",
+    "kind.toml": b'[model]\nkind = "rnn"\n',
+    "kind_field.toml": b'[model]\nkind = "lstm"\nn_heads = 4\n',
     "no_name.toml": b'name = ""\n',
     "escaping.toml": b'name = "../../elsewhere"\n',
     "crashing.py": b"1 / 0\n",
     "measureless.py": b"measure = 3\n",
+    "ops.csv": b"0,1\n1,0\n",
+    "header.csv": b"x,0,1\n0,0,1\n1,1,0\n",
+    "ragged.csv": b"0,1\n1\n",
+    "exiting.py": b"def operation(x, y):\n    raise SystemExit\n",
+    "halving.py": b"def operation(x, y):\n    return (x + y) / 2\n",
 }
 CONFIG_EDITS = {
     "newer": lambda text: text.replace('"schema_version": 1', '"schema_version": 99'),
@@ -95,7 +103,7 @@ def the_sentence(stderr: str) -> str:
 
 def test_the_table_is_of_some_size_and_without_repetition():
     commands = [row["command"] for row in TABLE]
-    assert len(commands) == len(set(commands)) >= 100
+    assert len(commands) == len(set(commands)) >= 180
     assert all(row["says"] for row in TABLE)
 
 

@@ -9,7 +9,7 @@ import torch
 from oracles import measured, one
 
 import grokinterp as gi
-from grokinterp.config import ModelConfig
+from grokinterp.config import TransformerConfig
 from grokinterp.models.transformer import build_hooked
 
 ALL_EXPECTED = json.loads((Path(__file__).parent / "foreign_expected.json").read_text())
@@ -25,7 +25,9 @@ def published(foreign) -> dict[str, torch.Tensor]:
 @pytest.fixture(scope="module")
 def model(published):
     task = gi.build_task(TASK)
-    model = build_hooked(ModelConfig(d_model=128, n_heads=4, d_mlp=512, biases="all"), task.layout, task.n_answers)
+    model = build_hooked(
+        TransformerConfig(d_model=128, n_heads=4, d_mlp=512, biases="all"), task.layout, task.n_answers
+    )
     loaded = model.load_state_dict(
         {k: v for k, v in published.items() if k not in ("x_embed", "y_embed")}, strict=False
     )
@@ -111,7 +113,9 @@ def test_the_rules_disagree_on_a_network_trained_in_low_precision(foreign):
     expected = ALL_EXPECTED["low_precision"]
     w = torch.load(foreign / expected["file"], weights_only=True, map_location="cpu")["model"]
     task = gi.build_task(gi.TaskConfig(operation="x+y", p=expected["p"]))
-    model = build_hooked(ModelConfig(d_model=128, n_heads=4, d_mlp=512, biases="mlp"), task.layout, task.n_answers)
+    model = build_hooked(
+        TransformerConfig(d_model=128, n_heads=4, d_mlp=512, biases="mlp"), task.layout, task.n_answers
+    )
     model.load_state_dict(
         {
             "embed.W_E": w["embed.W_E"].T,

@@ -8,13 +8,13 @@ import torch
 from oracles import measured, one
 
 import grokinterp as gi
-from grokinterp.config import ModelConfig
+from grokinterp.config import TransformerConfig
 from grokinterp.models.transformer import load_hooked
 from grokinterp.models.weights import weight_specs
 
 EXPECTED = json.loads((Path(__file__).parent / "foreign_expected.json").read_text())["pizza_A"]
 TASK = gi.TaskConfig(operation="x+y", p=EXPECTED["p"], layout="a b")
-SHAPE = ModelConfig(d_model=128, n_heads=4, d_mlp=512, biases="mlp", causal=False)
+SHAPE = TransformerConfig(d_model=128, n_heads=4, d_mlp=512, biases="mlp", causal=False)
 
 
 def converted(file: dict[str, torch.Tensor], attention: float) -> dict[str, torch.Tensor]:

@@ -18,7 +18,7 @@ def noise_scale(weights: Weights, form: str) -> Weights:
 
     raw: 1. weight-proportional: |w|. layer-relative: the tensor's root mean square. neuron-wise:
     the root mean square of the neuron's part, which is a column of W_in with its b_in, or a row of
-    W_out; tensors that hold no neurons take the layer-relative form.
+    W_out; tensors that hold no neurons take the layer-relative form (so do the tensors around an MLP without W_out).
 
     Rescaling a ReLU neuron (W_in and b_in by s, W_out by 1/s) does not change the network; under it
     the weight-proportional and the neuron-wise noise stay the same noise, the others do not. An
@@ -40,13 +40,14 @@ def noise_scale(weights: Weights, form: str) -> Weights:
 
 
 def _neuron_scales(weights: Weights, mlp: str) -> Weights:
-    w_in, w_out, b_in = weights[mlp + "W_in"], weights[mlp + "W_out"], weights.get(mlp + "b_in")
+    w_in, w_out, b_in = weights[mlp + "W_in"], weights.get(mlp + "W_out"), weights.get(mlp + "b_in")
     incoming, size = w_in.square().sum(0), w_in.shape[0]
     if b_in is not None:
         incoming, size = incoming + b_in.square(), size + 1
     rms_in = (incoming / size).sqrt()
-    rms_out = w_out.square().mean(1, keepdim=True).sqrt()
-    scales = {mlp + "W_in": rms_in.expand_as(w_in), mlp + "W_out": rms_out.expand_as(w_out)}
+    scales = {mlp + "W_in": rms_in.expand_as(w_in)}
+    if w_out is not None:
+        scales[mlp + "W_out"] = w_out.square().mean(1, keepdim=True).sqrt().expand_as(w_out)
     if b_in is not None:
         scales[mlp + "b_in"] = rms_in
     return scales

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from grokinterp.measures.measure import Column, Measure, Part, Row, Series
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
 
     from grokinterp.snapshots import Snapshot
@@ -16,39 +17,51 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
 
     CE = mean over pairs of -log softmax(logits[a, b])[c]. For multiplication and division the pairs
     with a zero operand, which the discrete logarithm leaves out, are a split of their own, "zero".
+    Where some labels are not the answers, "train" is scored by the labels, "all" and "test" by the answers, and
+    the pairs in question are splits of their own: "outliers" (by their labels: memorised) and
+    "outliers_answer" (by the answers: seen through).
 
     **Known values:** Chughtai et al.'s C113 transformer, seed 1: full loss 1.5852e-7.
     """
-    import numpy as np
     import torch
 
     del params
-    task = snapshot.task
-    flat = snapshot.logits.reshape(-1, task.n_answers)
-    each = torch.nn.functional.cross_entropy(flat, snapshot.labels.flatten(), reduction="none")
-    loss = each.reshape(task.table.shape)
-    hit = snapshot.logits.argmax(dim=2) == snapshot.labels
-    splits = {"all": task.defined}
-    if snapshot.train_mask is not None:
-        splits |= {"train": snapshot.train_mask, "test": task.defined & ~snapshot.train_mask}
-    if task.coordinates is not None and task.coordinates.n < task.n_answers:
-        natural = np.zeros(task.table.shape, dtype=bool)
-        natural[np.ix_(task.coordinates.left, task.coordinates.right)] = True
-        splits["zero"] = task.defined & ~natural
+    logits = snapshot.logits.flatten(0, 1)
+    predicted = logits.argmax(dim=1)
     rows = []
-    for split, mask in splits.items():
+    for split, (mask, answers) in _splits(snapshot).items():
         if not mask.any():
             continue  # everything is trained on, or nothing
-        chosen = torch.from_numpy(mask).to(loss.device)
+        chosen = torch.from_numpy(mask.flatten()).to(logits.device)
+        right = torch.from_numpy(answers[mask]).to(logits.device)
         rows.append(
             {
                 "split": split,
-                "loss": float(loss[chosen].mean()),
-                "accuracy": float(hit[chosen].double().mean()),
+                "loss": float(torch.nn.functional.cross_entropy(logits[chosen], right)),
+                "accuracy": float((predicted[chosen] == right).double().mean()),
                 "n_pairs": int(mask.sum()),
             }
         )
     return rows
+
+
+def _splits(snapshot: "Snapshot") -> "dict[str, tuple[np.ndarray, np.ndarray]]":
+    """Each split's pairs, and the table that they are scored by."""
+    import numpy as np
+
+    task, train, labels = snapshot.task, snapshot.train_mask, snapshot.trained_labels
+    by_label = task.table if labels is None else labels
+    splits = {"all": (task.defined, task.table)}
+    if train is not None:
+        splits |= {"train": (train, by_label), "test": (task.defined & ~train, task.table)}
+    if task.coordinates is not None and task.coordinates.n < task.n_answers:
+        natural = np.zeros(task.table.shape, dtype=bool)
+        natural[np.ix_(task.coordinates.left, task.coordinates.right)] = True
+        splits["zero"] = (task.defined & ~natural, task.table)
+    if labels is not None:
+        wrong = labels != task.table
+        splits |= {"outliers": (wrong, labels), "outliers_answer": (wrong, task.table)}
+    return splits
 
 
 def plot(tables: "Tables") -> "Figure":
@@ -75,7 +88,10 @@ MEASURE = Measure(
     parts={
         "": Part(
             {
-                "split": Column("train, test, all, or zero (pairs with a zero operand, for * and /)", kind="str"),
+                "split": Column(
+                    "train, test, all, zero (pairs with a zero operand, for * and /), outliers or outliers_answer",
+                    kind="str",
+                ),
                 "loss": Column("mean cross-entropy", "nats", low=0),
                 "accuracy": Column("share of pairs answered right", low=0, high=1),
                 "n_pairs": Column("pairs in the split", "pairs", "int", low=0),

@@ -73,6 +73,8 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     **Known values:** equal scores: 1/T at each of T positions. A pattern m + A cos w_k(i - j): mean m,
     std |A|/sqrt 2, share 1. Independent noise: 8/(n^2 - 1) expected at each k (not at the best one).
     """
+    snapshot.require_attention()
+    snapshot.require_two_operands()
     del params
     pattern, shares = _defined(snapshot), _frequency_shares(snapshot)
     mean, std = pattern.mean(dim=0), pattern.std(dim=0, correction=0)

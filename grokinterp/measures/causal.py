@@ -26,13 +26,12 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     neurons: those of the last block with at least `threshold` of their energy in one frequency k of K, set to 0
     ("zero") or to their mean over all defined pairs ("mean"), for each k, for K, and simply all; control: as
     many drawn from all neurons, `n_draws` times (without natural coordinates, a random half).
-    head: W_O[h] = 0 ("zero"), or z_h replaced by its mean over all defined pairs ("mean", for one block without
-    LayerNorm only); control: d_head random rows of the block's W_O, zero, `n_draws` times.
+    head: W_O[h] = 0 ("zero"), or z_h at its mean over all defined pairs ("mean", one block without LayerNorm
+    only); control: d_head random rows of the block's W_O, zero, `n_draws` times.
     keys: "last", K of the run's last checkpoint; "own", this checkpoint's (embedding, and K's neurons).
     loss_increase = loss - loss of the whole network. Zero ablation also shifts the mean of what is read later.
 
-    **Paper:** Nanda et al. 2023, section 5 and their notebook (neurons of one frequency taken out).
-    **Differs:** what they take out of the logits is `progress_measures`. Controls are ours.
+    **Paper:** Nanda et al. 2023, section 5 and their notebook (neurons of one frequency taken out). Controls are ours.
     **Known values:** a pizza without K in W_E, without its neurons or its head: loss log p; without other
     frequencies, or with K alone: unchanged; without the neurons of one of two frequencies: the pizza of the other.
     """
@@ -40,7 +39,8 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
 
     bench = Bench(snapshot)
     base = bench.score(snapshot.logits[bench.pairs[0], bench.pairs[1]])
-    found = [(_said("none", "none", "none", 0), [base]), *_neurons(bench, params), *_heads(bench, params)]
+    found = [(_said("none", "none", "none", 0), [base]), *_neurons(bench, params)]
+    found += _heads(bench, params) if snapshot.architecture == "transformer" else []
     found += _embeddings(bench) if has_frequencies(snapshot) else []
     return [row for ablation in found for row in _rows(bench, base, ablation)]
 
@@ -168,7 +168,7 @@ def compute_transplant(run: "Run", *, steps: Sequence[int], params: dict) -> lis
     **Known values:** pizzas of k (receiver) and k' (donor): with the donor's embedding the logits are
     A |cos(pi k'(a-b)/p)| cos(w_k'(a+b) - w_k c); with its attention nothing changes.
     """
-    from grokinterp.snapshots.ablation import COMPONENTS, Bench, part_of
+    from grokinterp.snapshots.ablation import Bench, components_of, part_of
 
     del params
     marks = run.phases.landmarks(steps)
@@ -181,7 +181,7 @@ def compute_transplant(run: "Run", *, steps: Sequence[int], params: dict) -> lis
         bench, given = Bench(snapshots[receiver]), snapshots[donor].weights
         base = bench.score(bench.logits({}))
         said = {"step": marks[receiver], "receiver": receiver, "donor": donor, "donor_step": marks[donor]}
-        for component in ("none", *COMPONENTS):
+        for component in ("none", *components_of(given)):
             score = bench.score(bench.logits(part_of(given, component)))
             for row in _rows(bench, base, ({**said, "component": component}, [score])):
                 del row["standard_error"], row["n_draws"]
@@ -225,9 +225,7 @@ def _plot_transplants(axis: "Axes", tables: "Tables") -> None:
         axis.plot(range(len(rows)), rows["loss"], "o", ms=4, color=color, label=label)
         axis.axhline(rows["loss"].iloc[0], color=color, lw=0.7, ls="--", zorder=0)
         axis.set_xticks(range(len(rows)), rows["component"], rotation=15)
-    axis.set_yscale("log")
-    axis.set_xlabel("component taken from the other network")
-    axis.set_ylabel(f"{split} loss (nats)")
+    axis.set(yscale="log", xlabel="component taken from the other network", ylabel=f"{split} loss (nats)")
     plotting.legend(axis)
 
 
@@ -283,7 +281,9 @@ MEASURE = Measure(
                 "receiver": Column("network that is changed: memorised or grokked", kind="str"),
                 "donor": Column("network that the component is from", kind="str"),
                 "donor_step": Column("step of the donor's checkpoint", "steps", "int", low=0),
-                "component": Column("embedding (with positions), attention, mlp, unembedding or none", kind="str"),
+                "component": Column(
+                    "embedding (with positions), attention, mlp, lstm, unembedding or none", kind="str"
+                ),
                 **_AFTER,
             },
             compute_transplant,

@@ -56,6 +56,7 @@ def gradient_cosines(snapshot: "Snapshot", n_triples: int, seed: int) -> "Tensor
 
     import torch
 
+    snapshot.require_shared_embedding()
     left, right, answer = _triples(snapshot, n_triples, seed)
     embed, n = snapshot.weights["embed.W_E"], len(left)
     own = torch.cat([embed[left], embed[right]]).requires_grad_()
@@ -115,8 +116,7 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     standard error is that over the triples. The distance is taken in natural coordinates. (i + j,
     i - j) is one to one for odd n only; std_s is over the n pairs with i - j = d, which for odd n is
     the same. Null without natural coordinates, and where the correct logit is constant (0/0).
-    Neither number means anything alone: an untrained network's attention is nearly uniform, and its
-    symmetricity therefore high. See the part "baseline".
+    Neither means anything alone: an untrained network is symmetric too (see the part "baseline").
 
     **Paper:** Zhong et al. 2023 (arXiv 2306.17844), section 4; definitions as in their published notebook.
     **Differs:** their table of runs has the irrelevance of the largest wrong logit, not of the correct one.

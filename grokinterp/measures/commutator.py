@@ -125,7 +125,8 @@ def _grams(run: "Run", steps: list[int]) -> "dict[str, tuple[np.ndarray, float]]
 
     attention, rest = displacement_grams(read, len(steps))
     of_attention, of_rest = (float(part.double().square().sum()) for part in read(0))
-    return {"all": (attention + rest, of_attention + of_rest), "attention": (attention, of_attention)}
+    found = {"all": (attention + rest, of_attention + of_rest)}
+    return found | {"attention": (attention, of_attention)} if len(read(0)[0]) else found
 
 
 def compute_trajectory(run: "Run", *, steps: list[int], params: dict) -> list[Row]:
@@ -135,7 +136,8 @@ def compute_trajectory(run: "Run", *, steps: list[int], params: dict) -> list[Ro
     all weights and for those of attention alone. The nulls are exact expectations in high dimension for walks whose
     steps between checkpoints have the lengths |theta_{t+1} - theta_t| of this run (landscape.trajectory.walk_gram):
     null_share without decay, null_share_decay with the run's weight decay, which pulls the walk to 0 by
-    a = (1 - lr weight_decay)^(steps between) from where the run started; null where the run has none.
+    a = (1 - lr weight_decay)^(steps between) from where the run started; null where the run has none, or one that is
+    not constant (a cosine schedule) or pulls elsewhere (decay to the initial weights).
 
     **Paper:** Xu 2026 (2602.16746): 70 to 94 % on PC 1 for attention weights. **Differs:** with nulls.
     **Known values:** equal steps, T >= 50 checkpoints: null shares .608, .152, .068 ((6/pi^2)/j^2); equal noise at each
@@ -148,8 +150,7 @@ def compute_trajectory(run: "Run", *, steps: list[int], params: dict) -> list[Ro
     del params
     if len(steps) < 2:
         return []
-    optimizer, rows = run.config.optimizer, []
-    rate = min(optimizer.lr * optimizer.weight_decay / (1 - optimizer.momentum), 1.0)
+    rate, rows = run.config.optimizer.shrinkage, []
     retained = (1 - rate) ** np.diff(steps)
     for group, (gram, start) in _grams(run, steps).items():
         shares = component_shares(gram)

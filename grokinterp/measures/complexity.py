@@ -38,6 +38,11 @@ def _matrices(snapshot: "Snapshot") -> "list[tuple[str, int | None, int | None, 
         for name in ("W_in", "W_out"):
             if mlp + name in weights:
                 found.append((name, block, None, weights[mlp + name], min(weights[mlp + name].shape)))
+        for name in ("W_ih", "W_hh"):
+            if (of_lstm := f"blocks.{block}.lstm.{name}") in weights:
+                found.append((name, block, None, weights[of_lstm], min(weights[of_lstm].shape)))
+        if attn + "W_V" not in weights:
+            continue
         rank = min(weights[attn + "W_V"].shape[1:])
         circuits = {
             "OV": weights[attn + "W_V"] @ weights[attn + "W_O"],
@@ -227,7 +232,7 @@ MEASURE = Measure(
     parts={
         "": Part(
             {
-                "matrix": Column("W_E (operands), W_U (answers), W_in, W_out, OV, QK or W_L", kind="str"),
+                "matrix": Column("W_E (operands), W_U (answers), W_in, W_out, OV, QK, W_L, W_ih or W_hh", kind="str"),
                 "block": Column("block of the matrix", kind="int", low=0, null=True),
                 "head": Column("head of OV and QK", kind="int", low=0, null=True),
                 "rank_bound": Column("largest rank that the shapes allow", kind="int", low=1),

@@ -40,6 +40,7 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
 
     from grokinterp.snapshots.splits import pair_splits
 
+    snapshot.require_two_operands()
     del params
     correct, wrong = _correct_and_best_wrong(snapshot)
     shares = _shares(snapshot)

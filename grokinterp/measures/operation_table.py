@@ -25,6 +25,7 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
 
     from grokinterp.snapshots.splits import pair_splits
 
+    snapshot.require_two_operands()
     del params
     predicted = snapshot.logits.argmax(dim=2)
     hit = predicted == snapshot.labels

@@ -15,12 +15,13 @@ ROLES = {
     "pos_embed": "embedding",
     "attn": "attention",
     "mlp": "mlp",
+    "lstm": "recurrent",
     "unembed": "unembedding",
 }
 
 
 def role_of(name: str) -> str:
-    """embedding, attention, mlp, unembedding or norm, from a TransformerLens name."""
+    """embedding, attention, mlp, recurrent, unembedding or norm, from a TransformerLens name."""
     parts = name.split(".")
     return ROLES.get(parts[0]) or ROLES.get(parts[-2], "norm")
 
@@ -52,7 +53,7 @@ def compute_margin(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     """The smallest margin over the training pairs, raw and over the norm of the neurons.
 
     margin = min over training pairs of z_c - max_{j != c} z_j (logits). Each neuron of the last
-    MLP is one vector (its column of W_in with b_in, its row of W_out);
+    MLP is one vector (its column of W_in with b_in, its row of W_out; of W_E and W_U where those take their place);
     ||theta||_{2,3} = (sum over neurons of ||neuron||_2^3)^(1/3), and the MLP is homogeneous of
     degree h = 2 in it (ReLU), so normalized_margin = margin / ||theta||_{2,3}^2.
 
@@ -72,18 +73,25 @@ def compute_margin(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     right = logits.gather(1, labels).squeeze(1)
     wrong = logits.scatter(1, labels, -torch.inf).amax(dim=1)
     margin = float((right - wrong).min())
-    mlp = f"blocks.{snapshot.n_layers - 1}.mlp."
-    w = snapshot.weights
-    squares = w[mlp + "W_in"].square().sum(0) + w[mlp + "b_in"].square() + w[mlp + "W_out"].square().sum(1)
-    norm = float(squares.sqrt().pow(3).sum().pow(1 / 3))
+    norm = _neuron_norm(snapshot)
     return [
         {
             "margin": margin,
             "neuron_norm": norm,
-            "normalized_margin": margin / norm**2 if norm > 0 else None,
+            "normalized_margin": margin / norm**2 if norm else None,
             "split": "all" if snapshot.train_mask is None else "train",
         }
     ]
+
+
+def _neuron_norm(snapshot: "Snapshot") -> float | None:
+    """L_{2,3} norm of the last MLP layer's neurons; None for an LSTM, which has none."""
+    w, mlp = snapshot.weights, f"blocks.{snapshot.n_layers - 1}.mlp."
+    if mlp + "b_in" not in w:
+        return None
+    incoming, outgoing = w.get(mlp + "W_in", w["embed.W_E"]), w.get(mlp + "W_out", w["unembed.W_U"])
+    squares = incoming.square().sum(0) + w[mlp + "b_in"].square() + outgoing.square().sum(1)
+    return float(squares.sqrt().pow(3).sum().pow(1 / 3))
 
 
 def plot(tables: "Tables") -> "Figure":
@@ -121,7 +129,7 @@ MEASURE = Measure(
         "margin": Part(
             {
                 "margin": Column("smallest correct logit minus largest wrong one", "nats"),
-                "neuron_norm": Column("L_{2,3} norm of the last MLP's neurons", low=0),
+                "neuron_norm": Column("L_{2,3} norm of the last MLP's neurons; null without", low=0, null=True),
                 "normalized_margin": Column("margin / neuron_norm^2", null=True),
                 "split": Column("the pairs it is over: train, or all where the split is unknown", kind="str"),
             },

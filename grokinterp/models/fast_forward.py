@@ -19,9 +19,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from grokinterp.config import ModelConfig
-from grokinterp.models.forward import Activations
-from grokinterp.models.weights import Weights
+from grokinterp.config import TransformerConfig
+from grokinterp.models.activations import Activations
+from grokinterp.models.spec import Weights
 from grokinterp.tasks.layouts import Layout
 
 ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu}
@@ -55,7 +55,7 @@ class FastForward:
 
     any_dtype = True
 
-    def __init__(self, config: ModelConfig, layout: Layout) -> None:
+    def __init__(self, config: TransformerConfig, layout: Layout) -> None:
         if config.normalization != "none":
             raise ValueError("the fast engine has no LayerNorm")
         self.config, self.layout = config, layout
@@ -98,7 +98,7 @@ class FastForward:
             if slot.kind == "constant":
                 rows.append(Rows(embed[slot.token : slot.token + 1] + pos[t], None))
             else:
-                index = left if slot.kind == "left" else right
+                index = self.layout.column(slot, left, right)
                 rows.append(Rows(embed[: self.layout.n_operand_tokens] + pos[t], index))
         return rows
 
@@ -123,7 +123,7 @@ class FastForward:
         n_seen = t + 1 if self.config.causal else n_ctx
         keys, values = tables["K"][:n_seen], tables["V"][:n_seen]
         scores = torch.broadcast_tensors(*[_scores(tables["Q"][t], key) for key in keys])
-        pattern = torch.stack(scores, dim=-1).div(math.sqrt(self.config.head_width)).softmax(dim=-1)
+        pattern = self._mixed(torch.stack(scores, dim=-1).div(math.sqrt(self.config.head_width)).softmax(dim=-1))
         z = pattern[..., 0, None] * values[0].gather()
         for s, value in enumerate(values[1:], start=1):
             z = z + pattern[..., s, None] * value.gather()
@@ -149,11 +149,19 @@ class FastForward:
         v = torch.einsum("btd,hdk->bthk", stream, weights[attn + "W_V"]) + weights[attn + "b_V"]
         scores = torch.einsum("bqhk,bthk->bqht", q, k) / math.sqrt(self.config.head_width)
         n_query, n_key = queries.shape[1], stream.shape[1]
+        ahead = None
         if self.config.causal and n_query > 1:
             ahead = torch.ones(n_query, n_key, dtype=torch.bool, device=stream.device).triu(1)
             scores = scores.masked_fill(ahead[None, :, None, :], -torch.inf)
-        pattern = scores.softmax(dim=-1)
+        pattern = self._mixed(scores.softmax(dim=-1))
+        if ahead is not None and self.config.attention_rate < 1:  # the constant part looks back only, too
+            pattern = pattern.masked_fill(ahead[None, :, None, :], 0.0)
         return torch.einsum("bqht,bthk->bqhk", pattern, v), pattern
+
+    def _mixed(self, pattern: Tensor) -> Tensor:
+        """Softmax attention mixed with a constant 1 (Zhong et al. 2023: r pattern + 1 - r)."""
+        rate = self.config.attention_rate
+        return pattern if rate == 1 else rate * pattern + (1 - rate)
 
     def _attn_out(self, weights: Weights, block: int, z: Tensor) -> Tensor:
         """z W_O + b_O, for z (..., H, K)."""

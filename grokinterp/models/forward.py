@@ -1,28 +1,18 @@
 """What both engines offer: logits of pairs at the last position, from a dict of weights."""
 
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from grokinterp.config import ModelConfig
-from grokinterp.models.weights import Weights
+from grokinterp.config import LSTMConfig, MLPConfig, ModelConfig, why_not_fast
+from grokinterp.models.activations import Activations
+from grokinterp.models.fast_forward import FastForward
+from grokinterp.models.lstm import LSTMForward
+from grokinterp.models.mlp import MLPForward
+from grokinterp.models.spec import Weights
 from grokinterp.tasks.layouts import Layout
-
-
-@dataclass(frozen=True, eq=False)
-class Activations:
-    """What one forward leaves behind, all at the last position of the last block.
-
-    neurons: post-activation MLP neurons (hook `mlp.hook_post`).
-    pattern: attention of the last position to each position (hook `attn.hook_pattern`).
-    """
-
-    logits: Float[Tensor, "batch d_vocab_out"]
-    neurons: Float[Tensor, "batch d_mlp"]
-    pattern: Float[Tensor, "batch n_heads n_ctx"]
 
 
 @runtime_checkable
@@ -45,11 +35,6 @@ class Forward(Protocol):
         ...
 
 
-def fast_applies(config: ModelConfig) -> bool:
-    """Whether the fast engine computes this model exactly: any depth and layout, no LayerNorm."""
-    return config.normalization == "none"
-
-
 def build_forward(
     config: ModelConfig,
     layout: Layout,
@@ -58,16 +43,19 @@ def build_forward(
     engine: str = "auto",
     dtype: torch.dtype = torch.float32,
 ) -> Forward:
-    """The engine called `engine`; auto takes the fast one where it applies.
+    """The engine called `engine`; auto takes the fast one where it applies. An MLP or an LSTM has one alone.
 
     Raises:
-        ValueError: engine "fast" for a model with LayerNorm.
+        ValueError: engine "fast" for a transformer with LayerNorm.
     """
+    match config:
+        case MLPConfig():
+            return MLPForward(config, layout)
+        case LSTMConfig():
+            return LSTMForward(config, layout)
     if engine == "auto":
-        engine = "fast" if fast_applies(config) else "hooked"
+        engine = "fast" if why_not_fast(config) is None else "hooked"
     if engine == "fast":
-        from grokinterp.models.fast_forward import FastForward
-
         return FastForward(config, layout)
     from grokinterp.models.transformer import HookedForward, build_hooked
 

@@ -12,23 +12,35 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.func import functional_call
 
-from grokinterp.config import ModelConfig, RunConfig
+from grokinterp.config import TransformerConfig
 from grokinterp.errors import GrokinterpError
-from grokinterp.models.forward import Activations
-from grokinterp.models.weights import Weights, init_weights, is_trained, weight_specs
-from grokinterp.tasks import build_task
+from grokinterp.models.activations import Activations
+from grokinterp.models.dropout import Dropout
+from grokinterp.models.weights import Weights, is_trained, weight_specs
 from grokinterp.tasks.layouts import Layout
 
 with warnings.catch_warnings():
     # Its dependencies warn about each other at import; none of it concerns our users.
     warnings.simplefilter("ignore")
     from transformer_lens import HookedTransformer, HookedTransformerConfig
+    from transformer_lens.hook_points import HookedRootModule, HookPoint
+
+__all__ = [
+    "HookPoint",
+    "HookedForward",
+    "HookedRootModule",
+    "build_hooked",
+    "drop_out",
+    "forward_of",
+    "load_hooked",
+    "parameters_of",
+]
 
 _ONE_AT_A_TIME = threading.Lock()
 
 
 def build_hooked(
-    config: ModelConfig, layout: Layout, n_answers: int, dtype: torch.dtype = torch.float32
+    config: TransformerConfig, layout: Layout, n_answers: int, dtype: torch.dtype = torch.float32
 ) -> HookedTransformer:
     """A HookedTransformer of this shape on the CPU, its weights not yet ours (see `load_hooked`)."""
     cfg = HookedTransformerConfig(
@@ -47,10 +59,39 @@ def build_hooked(
         dtype=dtype,
         device="cpu",
     )
-    return _without_deprecation(lambda: HookedTransformer(cfg))
+    model = _without_deprecation(lambda: HookedTransformer(cfg))
+    if config.attention_rate < 1:
+        _mix_attention(model, config.attention_rate, layout.n_ctx, causal=config.causal)
+    return model
 
 
-def load_hooked(config: ModelConfig, layout: Layout, weights: Weights) -> HookedTransformer:
+def _mix_attention(model: HookedTransformer, rate: float, n_ctx: int, *, causal: bool) -> None:
+    """Mix each block's attention with a constant 1 at every position that is seen, by permanent hooks."""
+    seen = torch.ones(n_ctx, n_ctx)
+    seen = seen.tril() if causal else seen
+
+    def mix(tensor: Tensor, *, hook: object) -> Tensor:
+        del hook
+        n_query, n_key = tensor.shape[-2:]  # a shorter prompt than the task's has fewer
+        return rate * tensor + (1 - rate) * seen[:n_query, :n_key].to(tensor)
+
+    for block in range(model.cfg.n_layers):
+        model.add_hook(f"blocks.{block}.attn.hook_pattern", mix, is_permanent=True)
+
+
+def drop_out(model: HookedTransformer, dropout: Dropout) -> None:
+    """Dropout, by permanent hooks, of what each sublayer adds to the residual stream ("residual dropout")."""
+
+    def drop(tensor: Tensor, *, hook: object) -> Tensor:
+        del hook
+        return dropout(tensor)
+
+    for block in range(model.cfg.n_layers):
+        for name in ("attn", "mlp"):
+            model.add_hook(f"blocks.{block}.hook_{name}_out", drop, is_permanent=True)
+
+
+def load_hooked(config: TransformerConfig, layout: Layout, weights: Weights) -> HookedTransformer:
     """A HookedTransformer that holds these weights, in their dtype and on their device."""
     w_u = weights["unembed.W_U"]
     model = build_hooked(config, layout, w_u.shape[1], w_u.dtype)
@@ -68,17 +109,7 @@ def load_hooked(config: ModelConfig, layout: Layout, weights: Weights) -> Hooked
     return model
 
 
-def build_model(config: RunConfig) -> HookedTransformer:
-    """A HookedTransformer with the config's initial weights, for a training loop of your own.
-
-    Biases that the config does not train are frozen at zero.
-    """
-    task = build_task(config.task)
-    dtype = getattr(torch, config.train.dtype)
-    return load_hooked(config.model, task.layout, init_weights(config.model, task.layout, task.n_answers, dtype))
-
-
-def parameters_of(model: HookedTransformer) -> Weights:
+def parameters_of(model: torch.nn.Module) -> Weights:
     """Detached copies of the model's parameters under their TransformerLens names."""
     return {name: value.detach().clone() for name, value in model.named_parameters()}
 
@@ -120,13 +151,19 @@ class HookedForward:
         self, weights: Weights, left: Int[Tensor, " batch"], right: Int[Tensor, " batch"]
     ) -> Float[Tensor, "batch d_vocab_out"]:
         """Logits at the last position."""
+        return self.sequence(weights, left, right)[:, -1]
+
+    def sequence(
+        self, weights: Weights, left: Int[Tensor, " batch"], right: Int[Tensor, " batch"]
+    ) -> Float[Tensor, "batch n_ctx d_vocab_out"]:
+        """Logits at every position."""
         tokens = self._tokens(left, right)
         if str(tokens.device) != str(self.model.cfg.device):
             # the mask and other buffers; the weights come with the call. Only where it changes something:
             # inside torch.func's transforms Module.to leaves wrapped buffers behind.
             torch.nn.Module.to(self.model, tokens.device)
             self.model.cfg.device = str(tokens.device)  # where TransformerLens moves the residual stream
-        return functional_call(self.model, weights, (tokens,))[:, -1]
+        return functional_call(self.model, weights, (tokens,))
 
     def activations(self, weights: Weights, left: Int[Tensor, " batch"], right: Int[Tensor, " batch"]) -> Activations:
         """Logits, neurons and attention at the last position of the last block."""
@@ -142,8 +179,7 @@ class HookedForward:
         return Activations(logits, kept["hook_post"][:, -1], kept["hook_pattern"][:, :, -1])
 
     def _tokens(self, left: Tensor, right: Tensor) -> Int[Tensor, "batch n_ctx"]:
-        columns = {"left": left, "right": right}
-        return torch.stack([columns.get(s.kind, torch.full_like(left, s.token)) for s in self.layout.slots], dim=1)
+        return torch.stack(self.layout.columns(left, right), dim=1)
 
 
 def _without_deprecation(build):  # noqa: ANN001, ANN202

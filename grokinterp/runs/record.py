@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokinterp.config import RunConfig
+from grokinterp.config import RunConfig, TransformerConfig
 from grokinterp.errors import GrokinterpError
-from grokinterp.models.weights import weight_specs
+from grokinterp.models.weights import n_outputs, weight_specs
 from grokinterp.runs.files import locked
 from grokinterp.runs.metrics import MetricsLog
 from grokinterp.runs.provenance import provenance
@@ -93,7 +93,7 @@ class Recorder:
             self._log.append(row)
 
     def _check(self, weights: Mapping[str, Tensor]) -> None:
-        specs = weight_specs(self._config.model, self.task.layout, self.task.n_answers)
+        specs = weight_specs(self._config.model, self.task.layout, n_outputs(self._config, self.task))
         unknown = [name for name in weights if name not in specs]
         if unknown:
             raise GrokinterpError(f"config.model describes a model without {unknown[0]}; correct config.model")
@@ -109,9 +109,9 @@ class Recorder:
 
     def _check_architecture(self, cfg: Any) -> None:
         """What a HookedTransformer computes beyond its weights' shapes."""
-        if cfg is None:
-            return
         model = self._config.model
+        if cfg is None or not isinstance(model, TransformerConfig):
+            return
         expected = {
             "normalization_type": None if model.normalization == "none" else "LN",
             "act_fn": model.activation,

@@ -1,6 +1,6 @@
 """The run directory: the only code that spells the names of its files.
 
-    config.json provenance.json task.safetensors split.safetensors metrics.jsonl checksums.json
+    config.json provenance.json task.safetensors split.safetensors metrics.jsonl checksums.json end.json
     ckpts/step_00001200.safetensors  resume.pt  lock
     measures/<name>[.<part>].parquet  measures/<name>.json  phases.json  summary.json  figures/
     report.html
@@ -64,6 +64,11 @@ class RunDir:
     def checksums_path(self) -> Path:
         """SHA-256 of each checkpoint by file name."""
         return self.root / "checksums.json"
+
+    @property
+    def end_path(self) -> Path:
+        """Where and why training ended, of a run that ended before its last step."""
+        return self.root / "end.json"
 
     @property
     def lock_path(self) -> Path:
@@ -140,6 +145,7 @@ class RunDir:
             self.metrics_path,
             self.resume_path,
             self.checksums_path,
+            self.end_path,
         )
         inside = [path for file in files for path in self.root.glob(temporary_name(file, "*"))]
         return inside + list(self.ckpts.glob(temporary_name(self.ckpts / "step_*", "*")))
@@ -167,6 +173,19 @@ class RunDir:
     def read_provenance(self) -> dict[str, Any]:
         """The provenance, empty where there is none."""
         return read_json(self.provenance_path) if self.provenance_path.exists() else {}
+
+    def write_end(self, step: int, reason: str) -> None:
+        """Say that training ended at a step before the last one, and why."""
+        write_json(self.end_path, {"step": step, "reason": reason})
+
+    def read_end(self) -> dict[str, Any] | None:
+        """`write_end`'s step and reason; None for a run that goes to its last step."""
+        if not self.end_path.exists():
+            return None
+        end = read_json(self.end_path)
+        if not isinstance(end.get("step"), int) or not isinstance(end.get("reason"), str):
+            raise GrokinterpError(f"{self.end_path} is damaged; delete it and train again to go on")
+        return end
 
     # Checkpoints -----------------------------------------------------------------------------
 

@@ -24,8 +24,8 @@ from grokinterp.tasks import Task
 from grokinterp.tasks.layouts import build_layout
 
 
-def write_task(rundir: RunDir, task: Task, train_mask: np.ndarray | None) -> None:
-    """Write the operation's table with its coordinates, and the split where it is known."""
+def write_task(rundir: RunDir, task: Task, train_mask: np.ndarray | None, labels: np.ndarray | None = None) -> None:
+    """Write the operation's table with its coordinates, and where known the split and the labels trained on."""
     tensors = {"table": task.table}
     if task.coordinates is not None:
         c = task.coordinates
@@ -35,13 +35,15 @@ def write_task(rundir: RunDir, task: Task, train_mask: np.ndarray | None) -> Non
         "n_answers": str(task.n_answers),
         "layout": task.layout.name,
         "n_operand_tokens": str(task.layout.n_operand_tokens),
+        "n_operands": str(task.layout.n_operands),
         "structure": task.structure,
         "group": task.group_name,
         "coordinates": task.coordinates.label if task.coordinates is not None else "",
     }
     _save_numpy(rundir.task_path, tensors, meta)
     if train_mask is not None:
-        _save_numpy(rundir.split_path, {"train_mask": train_mask}, {})
+        noisy = {} if labels is None else {"labels": labels}
+        _save_numpy(rundir.split_path, {"train_mask": train_mask, **noisy}, {})
 
 
 def read_task(rundir: RunDir) -> Task:
@@ -51,7 +53,7 @@ def read_task(rundir: RunDir) -> Task:
     if meta["coordinates"]:
         parts = (tensors["left"], tensors["right"], tensors["answer"])
         coordinates = CyclicCoordinates(*parts, meta["coordinates"])
-    layout = build_layout(meta["layout"], int(meta["n_operand_tokens"]))
+    layout = build_layout(meta["layout"], int(meta["n_operand_tokens"]), int(meta.get("n_operands", 2)))
     n_answers, group = int(meta["n_answers"]), meta.get("group", "")
     return Task(meta["name"], tensors["table"], n_answers, layout, coordinates, meta["structure"], group)
 
@@ -59,6 +61,11 @@ def read_task(rundir: RunDir) -> Task:
 def read_train_mask(rundir: RunDir) -> np.ndarray | None:
     """The training mask, or None where the split is unknown."""
     return _load_numpy(rundir.split_path)[0]["train_mask"] if rundir.split_path.exists() else None
+
+
+def read_labels(rundir: RunDir) -> np.ndarray | None:
+    """The labels as they were trained on, or None where they are the answers (or the split is unknown)."""
+    return _load_numpy(rundir.split_path)[0].get("labels") if rundir.split_path.exists() else None
 
 
 def write_checkpoint(rundir: RunDir, step: int, weights: dict[str, Tensor]) -> None:

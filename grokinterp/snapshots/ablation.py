@@ -15,14 +15,18 @@ from torch import Tensor
 
 from grokinterp.harmonics.cyclic import fourier_basis, frequencies, row_frequencies
 from grokinterp.models.fast_forward import FastForward
+from grokinterp.models.lstm import LSTMForward
+from grokinterp.models.mlp import MLPForward
 from grokinterp.models.weights import Weights
-from grokinterp.snapshots.snapshot import CHUNK, Snapshot
+from grokinterp.snapshots.network import CHUNK
+from grokinterp.snapshots.snapshot import Snapshot
 from grokinterp.snapshots.splits import pair_splits
 
 COMPONENTS = {
     "embedding": ("embed.", "pos_embed."),
     "attention": ("attn.", "ln1."),
     "mlp": ("mlp.", "ln2."),
+    "lstm": ("lstm.",),
     "unembedding": ("unembed.", "ln_final."),
 }
 """Parts that can be swapped between networks; LayerNorms go with what reads them."""
@@ -32,6 +36,11 @@ def part_of(weights: Weights, component: str) -> Weights:
     """The weights of one of the COMPONENTS, in all blocks; nothing for any other name."""
     beginnings = COMPONENTS.get(component, ())
     return {name: w for name, w in weights.items() if _within_block(name).startswith(beginnings)}
+
+
+def components_of(weights: Weights) -> list[str]:
+    """Those of the COMPONENTS that a network has."""
+    return [component for component in COMPONENTS if part_of(weights, component)]
 
 
 def _within_block(name: str) -> str:
@@ -115,10 +124,11 @@ def embedding_only(snapshot: Snapshot, ks: Sequence[int]) -> Weights:
 def _project_embedding(snapshot: Snapshot, ks: Sequence[int], *, keep: bool) -> Weights:
     coordinates = snapshot.coordinates
     w_e = snapshot.weights["embed.W_E"].clone()
-    order = torch.from_numpy(coordinates.left).to(w_e.device)
     chosen = torch.isin(row_frequencies(coordinates.n), torch.tensor([0, *ks] if keep else ks, dtype=torch.long))
     basis = fourier_basis(coordinates.n)[~chosen if keep else chosen].to(w_e.device, w_e.dtype)
-    w_e[order] -= basis.T @ (basis @ w_e[order])
+    for rows, order in zip(snapshot.operand_rows, (coordinates.left, coordinates.right), strict=False):
+        natural = rows.start + torch.from_numpy(order).to(w_e.device)
+        w_e[natural] -= basis.T @ (basis @ w_e[natural])
     return {"embed.W_E": w_e}
 
 
@@ -163,7 +173,7 @@ def mean_head_outputs(snapshot: Snapshot) -> Float[Tensor, " heads_times_d_head"
     In a network of one block without LayerNorm, values depend on one token and its position, so the
     mean of z = sum_t pattern_t v_t needs only, for each position t and token there, the mean pattern.
     """
-    if snapshot.n_layers > 1 or not _is_plain(snapshot):
+    if snapshot.n_layers > 1 or snapshot.task.layout.n_operands > 2 or not _is_plain(snapshot):
         return None
     weights, task = snapshot.weights, snapshot.task
     defined = torch.from_numpy(task.defined).to(snapshot.attention.device)
@@ -225,7 +235,7 @@ def _zeroed(bench: Bench, group: Int[Tensor, " m"], means: Float[Tensor, " d_mlp
 
 def _is_plain(snapshot: Snapshot) -> bool:
     """Whether the residual stream is read linearly: no LayerNorm (with or without weights), no cap."""
-    if isinstance(snapshot.forward, FastForward):
+    if isinstance(snapshot.forward, FastForward | MLPForward | LSTMForward):
         return True
     cfg = getattr(getattr(snapshot.forward, "model", None), "cfg", None)
     return (

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 from grokinterp.config import RunConfig, TaskConfig
 from grokinterp.errors import GrokinterpError
 from grokinterp.models.forward import build_forward
-from grokinterp.models.weights import Weights, is_trained, weight_specs
+from grokinterp.models.weights import Weights, is_trained, n_outputs, weight_specs
 from grokinterp.snapshots.snapshot import Snapshot
 from grokinterp.tasks import Task, build_task
 
@@ -21,15 +21,17 @@ def snapshot_of_weights(
     train_mask: Bool[np.ndarray, "n_left n_right"] | None,
     step: int,
     device: str | torch.device = "cpu",
+    labels: Int[np.ndarray, "n_left n_right"] | None = None,
 ) -> Snapshot:
     """A snapshot of a checkpoint's weights, cast to float64."""
-    forward = build_forward(config.model, task.layout, task.n_answers, dtype=torch.float64)
+    size = n_outputs(config, task)
+    forward = build_forward(config.model, task.layout, size, dtype=torch.float64)
     weights = {name: value.to(device, torch.float64) for name, value in weights.items()}
     if not all(bool(value.isfinite().all()) for value in weights.values()):
         raise GrokinterpError(f"the checkpoint of step {step} holds weights that are not numbers; delete it")
-    specs = weight_specs(config.model, task.layout, task.n_answers)
+    specs = weight_specs(config.model, task.layout, size)
     trained = tuple(name for name, spec in specs.items() if is_trained(spec, config.model))
-    return Snapshot(task, weights, forward, train_mask, step, trained=trained)
+    return Snapshot(task, weights, forward, train_mask, step, trained=trained, trained_labels=labels)
 
 
 def snapshot_of_model(
@@ -42,8 +44,8 @@ def snapshot_of_model(
     """Measure any HookedTransformer that is in memory; the model itself is not touched.
 
     Args:
-        model: A HookedTransformer that reads `task`'s layout; more output columns than answers
-            (an '=' column) are dropped.
+        model: A HookedTransformer (or HookedMLP, HookedLSTM) that reads `task`'s layout; more output columns
+            than answers (an '=' column) are dropped.
         task: The operation, as a Task or as a TaskConfig.
         split: Training mask (n_left, n_right), or None where it is unknown.
         step: What to call this moment.
@@ -51,6 +53,7 @@ def snapshot_of_model(
     Raises:
         GrokinterpError: not a HookedTransformer, or its shape contradicts the task or the split.
     """
+    from grokinterp.models.hooked_networks import forward_of_network
     from grokinterp.models.transformer import forward_of, parameters_of
 
     if isinstance(task, TaskConfig):
@@ -63,7 +66,7 @@ def snapshot_of_model(
             f"the split is a mask of shape {mask.shape}, but {task.name} has {task.table.shape}; "
             "give True for each training pair (a, b)"
         )
-    forward = forward_of(model, task.layout, torch.float64)
+    forward = forward_of_network(model, task.layout) or forward_of(model, task.layout, torch.float64)
     weights = {name: value.double() for name, value in parameters_of(model).items()}
     if weights["unembed.W_U"].shape[1] < task.n_answers:
         raise GrokinterpError(

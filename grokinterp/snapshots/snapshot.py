@@ -1,8 +1,8 @@
-"""One network at one moment: weights in float64, and what one forward over all pairs gives.
+"""One network at one moment, in the coordinates of its operation.
 
 Every measure of a checkpoint reads the same snapshot, so the forward runs once, and everything that
-two measures need is a cached property here. Natural coordinates are those in which the operation is
-addition on Z_n (`Task.coordinates`): "natural" quantities are indexed by (i, j) and the answer i + j.
+two measures need is a cached property here or in network.py. Natural coordinates are those in which the operation
+is addition on Z_n (`Task.coordinates`): "natural" quantities are indexed by (i, j) and the answer i + j.
 """
 
 import random
@@ -20,38 +20,22 @@ from grokinterp.harmonics.group_spectrum import key_irreps, product_means, trace
 from grokinterp.harmonics.groups import GroupCoordinates
 from grokinterp.harmonics.keys import KeyFrequencies, logit_rule, matrix_rule
 from grokinterp.harmonics.neurons import NeuronSpectrum, neuron_spectrum
-from grokinterp.models.forward import Activations, Forward
 from grokinterp.models.weights import Weights
-from grokinterp.tasks import Task
-
-CHUNK = 2048
-"""Pairs per forward: its float64 arrays stay in the cache."""
+from grokinterp.snapshots.network import Network
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Snapshot:
-    """A network at a step.
+class Snapshot(Network):
+    """A network at a step, in the coordinates of its operation.
 
     Attributes:
-        task: The operation.
-        weights: Flat dict under TransformerLens names, float64.
-        forward: Computes logits of pairs from weights.
-        train_mask: `train_mask[a, b]` is True for training pairs; None where the split is unknown.
-        step: Optimizer steps since the initialisation.
         fixed_keys: The key frequencies of the run's last checkpoint; None for a lone snapshot,
             whose own are then used.
         fixed_irreps: The same for operations that are the product of a group that is not cyclic.
-        trained: Names of the weights that training changes; None for all of them.
     """
 
-    task: Task
-    weights: Weights
-    forward: Forward
-    train_mask: Bool[np.ndarray, "n_left n_right"] | None = None
-    step: int = 0
     fixed_keys: KeyFrequencies | None = None
     fixed_irreps: tuple[str, ...] | None = None
-    trained: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
         return f"Snapshot({self.task.name}, step {self.step}, {sum(w.numel() for w in self.weights.values())} weights)"
@@ -70,100 +54,12 @@ class Snapshot:
             keys = self.own_keys
         return replace(self, weights={**self.weights, **changed}, fixed_keys=keys)
 
-    # Weights ---------------------------------------------------------------------------------
-
-    @cached_property
-    def n_layers(self) -> int:
-        """Number of blocks."""
-        return 1 + max(int(name.split(".")[1]) for name in self.weights if name.startswith("blocks."))
-
-    @cached_property
-    def embedding(self) -> Float[Tensor, "n_operands d_model"]:
-        """W_E of the operand tokens."""
-        return self.weights["embed.W_E"][: self.task.layout.n_operand_tokens]
-
-    @cached_property
-    def unembedding(self) -> Float[Tensor, "n_answers d_model"]:
-        """W_U transposed, one row an answer; columns that are no answers ('=') are dropped."""
-        return self.weights["unembed.W_U"][:, : self.task.n_answers].T
-
-    @cached_property
-    def neuron_logit_map(self) -> Float[Tensor, "n_answers d_mlp"]:
-        """W_L = W_out W_U of the last block, transposed: what each neuron adds to each logit."""
-        w_out = self.weights[f"blocks.{self.n_layers - 1}.mlp.W_out"]
-        return self.unembedding @ w_out.T
-
-    @property
-    def trained_weights(self) -> Weights:
-        """The weights that training changes; frozen biases are not among them."""
-        return {name: w for name, w in self.weights.items() if self.trained is None or name in self.trained}
-
-    @cached_property
-    def loss_pairs(self) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"], Int[Tensor, " n"]]:
-        """Left, right and answer of the training pairs (of all pairs where the split is unknown)."""
-        mask = self.task.defined if self.train_mask is None else self.train_mask
-        left, right = np.nonzero(mask)
-        device = self.weights["embed.W_E"].device
-        label = self.task.table[left, right]
-        return torch.tensor(left, device=device), torch.tensor(right, device=device), torch.tensor(label, device=device)
-
-    def loss_under(self, changed: Weights) -> Float[Tensor, ""]:
-        """Mean cross-entropy over `loss_pairs` with some weights replaced; differentiable."""
-        left, right, label = self.loss_pairs
-        logits = self.forward({**self.weights, **changed}, left, right)[:, : self.task.n_answers]
-        return torch.nn.functional.cross_entropy(logits.double(), label)
-
     def in_float32(self) -> "Snapshot":
         """The same snapshot in float32, for estimates whose sampling error is far larger; itself
         where the engine computes in float64 only."""
         if not self.forward.any_dtype:
             return self
         return replace(self, weights={name: w.float() for name, w in self.weights.items()})
-
-    # Activations -----------------------------------------------------------------------------
-
-    @cached_property
-    def _grid(self) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"]]:
-        n_left, n_right = self.task.table.shape
-        device = self.weights["embed.W_E"].device
-        left = torch.arange(n_left, device=device).repeat_interleave(n_right)
-        return left, torch.arange(n_right, device=device).repeat(n_left)
-
-    @cached_property
-    def activations(self) -> Activations:
-        """Everything one forward over the whole grid leaves at the last position, a-major."""
-        left, right = self._grid
-        parts = []
-        with torch.no_grad():
-            for start in range(0, len(left), CHUNK):
-                piece = slice(start, start + CHUNK)
-                parts.append(self.forward.activations(self.weights, left[piece], right[piece]))
-        return Activations(
-            torch.cat([p.logits for p in parts])[:, : self.task.n_answers],
-            torch.cat([p.neurons for p in parts]),
-            torch.cat([p.pattern for p in parts]),
-        )
-
-    @cached_property
-    def logits(self) -> Float[Tensor, "n_left n_right n_answers"]:
-        """logits[a, b, c] at the last position, float64; undefined pairs are in it, mask them."""
-        return self.activations.logits.reshape(*self.task.table.shape, -1)
-
-    @cached_property
-    def neuron_acts(self) -> Float[Tensor, "n_left n_right d_mlp"]:
-        """Post-activation neurons of the last block at the last position."""
-        return self.activations.neurons.reshape(*self.task.table.shape, -1)
-
-    @cached_property
-    def attention(self) -> Float[Tensor, "n_left n_right n_heads n_ctx"]:
-        """Attention pattern of the last block from the last position."""
-        pattern = self.activations.pattern
-        return pattern.reshape(*self.task.table.shape, *pattern.shape[1:])
-
-    @cached_property
-    def labels(self) -> Int[Tensor, "n_left n_right"]:
-        """The right answers; 0 where undefined, mask them with `task.defined`."""
-        return torch.from_numpy(np.where(self.task.defined, self.task.table, 0)).to(self.logits.device)
 
     # Natural coordinates ---------------------------------------------------------------------
 
@@ -273,7 +169,7 @@ class Snapshot:
     @cached_property
     def own_keys(self) -> KeyFrequencies:
         """Key frequencies of this snapshot by the W_L rule (the logit rule without an MLP)."""
-        if self.coordinates.n and f"blocks.{self.n_layers - 1}.mlp.W_out" in self.weights:
+        if self.coordinates.n and self.has_neuron_logit_map:
             return matrix_rule("W_L", self.natural_rows("W_L"))
         return logit_rule(self.sum_means)
 

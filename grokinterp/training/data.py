@@ -14,11 +14,11 @@ from grokinterp.tasks import Task
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """A list of pairs and their answers."""
+    """A list of pairs and their answers, or the labels in their place; with a label at each position or at the last."""
 
     left: Int[Tensor, " n"]
     right: Int[Tensor, " n"]
-    label: Int[Tensor, " n"]
+    label: Int[Tensor, "n ..."]
 
     def select(self, index: Int[Tensor, " m"] | Bool[Tensor, " n"]) -> "Pairs":
         """The pairs at `index`, an index or a mask."""
@@ -28,11 +28,19 @@ class Pairs:
         return self.left.shape[0]
 
 
-def all_pairs(task: Task, device: torch.device | str = "cpu") -> Pairs:
-    """All defined pairs, a-major."""
+def all_pairs(
+    task: Task, device: torch.device | str = "cpu", labels: Int[np.ndarray, "n_left n_right"] | None = None
+) -> Pairs:
+    """All defined pairs, a-major, with their answers, or with the labels that are trained on in their place."""
     left, right = task.pairs()
-    arrays = (left, right, task.table[left, right])
+    arrays = (left, right, (task.table if labels is None else labels)[left, right])
     return Pairs(*(torch.from_numpy(np.ascontiguousarray(x)).to(device) for x in arrays))
+
+
+def next_tokens(task: Task, pairs: Pairs) -> Pairs:
+    """The same pairs with a label at each position: the next token, and at the last position the answer."""
+    columns = [*task.layout.columns(pairs.left, pairs.right)[1:], pairs.label]
+    return Pairs(pairs.left, pairs.right, torch.stack(columns, dim=1))
 
 
 def in_training(task: Task, train_mask: Bool[np.ndarray, "n_left n_right"]) -> Bool[Tensor, " n"]:

@@ -15,13 +15,21 @@ CHUNK = 4096
 
 @torch.no_grad()
 def evaluate(
-    forward: Forward, weights: Weights, pairs: Pairs, is_train: Bool[Tensor, " n"], dtype: torch.dtype
+    forward: Forward,
+    weights: Weights,
+    pairs: Pairs,
+    is_train: Bool[Tensor, " n"],
+    dtype: torch.dtype,
+    n_answers: int | None = None,
 ) -> dict[str, float]:
-    """Mean loss (nats) and accuracy on train and test pairs, and the sum of squared weights."""
+    """Mean loss (nats) and accuracy on train and test pairs, and the sum of squared weights.
+
+    The loss is the cross-entropy among the answers, whatever is trained on, so that runs compare.
+    """
     losses, hits = [], []
     for start in range(0, len(pairs), CHUNK):
         chunk = pairs.select(torch.arange(start, min(start + CHUNK, len(pairs)), device=pairs.left.device))
-        logits = forward(weights, chunk.left, chunk.right)
+        logits = forward(weights, chunk.left, chunk.right)[:, :n_answers]
         losses.append(cross_entropy_each(logits, chunk.label, dtype))
         hits.append(logits.argmax(dim=1) == chunk.label)
     loss, hit = torch.cat(losses), torch.cat(hits).double()

@@ -1,6 +1,6 @@
-"""Cross-entropy in a stated precision, with a gradient free of subnormal numbers."""
+"""The losses that training minimises, in a stated precision; cross-entropy has a gradient free of subnormal numbers."""
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +9,24 @@ from torch import Tensor
 
 SMALLEST = 1e-30
 """Gradients of the mean loss below this are returned as 0; see `cross_entropy`."""
+
+LossName = Literal["cross_entropy", "stablemax", "mse"]
+
+
+def training_loss(
+    kind: LossName,
+    logits: Float[Tensor, "batch answers"],
+    labels: Int[Tensor, " batch"],
+    dtype: torch.dtype = torch.float64,
+) -> Float[Tensor, ""]:
+    """The loss called `kind`, a mean over the batch: `cross_entropy`, `stablemax` or `squared_error`."""
+    match kind:
+        case "cross_entropy":
+            return cross_entropy(logits, labels, dtype)
+        case "stablemax":
+            return stablemax(logits, labels, dtype)
+        case "mse":
+            return squared_error(logits, labels, dtype)
 
 
 def cross_entropy_each(
@@ -33,6 +51,40 @@ def cross_entropy(
     1e-11 and more, which make up the same sums, float32 cannot tell.
     """
     return _MeanCrossEntropy.apply(logits, labels, dtype)
+
+
+def stablemax(
+    logits: Float[Tensor, "batch answers"], labels: Int[Tensor, " batch"], dtype: torch.dtype = torch.float64
+) -> Float[Tensor, ""]:
+    """Mean over the batch of -log p[label] with p_c = s(z_c) / sum_j s(z_j), in nats, computed in `dtype`.
+
+        s(x) = x + 1 for x >= 0,   1 / (1 - x) for x < 0
+
+    As p is the softmax of log s, this is `cross_entropy` of log s(z) = sign(z) log(1 + |z|). Its gradients fall
+    off as a power of the logits and not exponentially, so they do not become tiny.
+
+    **Paper:** Prieto et al. 2025 (2501.04697), equations of StableMax.
+    **Differs:** their code adds 1e-30 to 1 - x.
+    **Known values:** logits (1, 0, -1) have p = (4, 2, 1) / 7.
+    """
+    z = logits.to(dtype)
+    # either branch is clamped to where it is defined: a NaN there would reach the gradient of the other
+    log_s = torch.where(z >= 0, z.clamp(min=0).log1p(), -(-z.clamp(max=0)).log1p())
+    return cross_entropy(log_s, labels, dtype)
+
+
+def squared_error(
+    logits: Float[Tensor, "batch answers"], labels: Int[Tensor, " batch"], dtype: torch.dtype = torch.float64
+) -> Float[Tensor, ""]:
+    """Mean over the batch and the answers of (logit - one-hot)^2, computed in `dtype`.
+
+    **Paper:** Gromov 2023 (2301.02679); normalised as in the code of Doshi et al. 2023 (2310.13061), which has
+    torch's MSELoss on one-hot labels.
+    **Differs:** where a text sums over the answers, its loss is n_answers times this one, and its learning rate
+    of gradient descent is to be multiplied by n_answers.
+    **Known values:** all logits 0 give 1 / n_answers.
+    """
+    return F.mse_loss(logits.to(dtype), F.one_hot(labels, logits.shape[1]).to(dtype))
 
 
 class _MeanCrossEntropy(torch.autograd.Function):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from oracles import positive_matrix, quadratic, untrained
 
-from grokinterp.config import ModelConfig
+from grokinterp.config import TransformerConfig
 from grokinterp.landscape.noise import FORMS, draw, noise_scale, perturb
 from grokinterp.models.forward import build_forward
 from grokinterp.models.weights import init_weights
@@ -16,7 +16,7 @@ MLP = "blocks.0.mlp."
 def network() -> Snapshot:
     """A small untrained network with biases in the MLP."""
     base = untrained("x+y", 7, d_model=8, d_mlp=10)
-    config = ModelConfig(d_model=8, n_heads=2, d_mlp=10, biases="mlp")
+    config = TransformerConfig(d_model=8, n_heads=2, d_mlp=10, biases="mlp")
     weights = init_weights(config, base.task.layout, 7, torch.float64)
     stream = torch.Generator().manual_seed(2)
     for name in ("b_in", "b_out"):
@@ -126,7 +126,7 @@ def test_draws_are_repeatable_and_differ_by_seed():
 
 @pytest.mark.parametrize("seed", [0, 1, 7])
 def test_noise_with_a_seed_is_not_the_initialisation_with_that_seed(seed):
-    config = ModelConfig(d_model=16, n_heads=1, init_seed=seed)
+    config = TransformerConfig(d_model=16, n_heads=1, init_seed=seed)
     weights = init_weights(config, network().task.layout, 7, torch.float64)
     xi = draw(weights, seed)
     for name in ("embed.W_E", MLP + "W_in", "unembed.W_U"):

@@ -114,3 +114,22 @@ def test_an_untrained_network_has_a_loss_near_log_p_and_chance_accuracy():
     row = splits(untrained("x+y", 31))["all"]
     assert abs(row["loss"] - math.log(31)) < 0.2
     assert row["accuracy"] < 0.1
+
+
+def test_outliers_count_by_their_labels_in_training_and_are_splits_of_their_own():
+    p, (a, b) = 7, (2, 3)
+    task = build("x+y", p)
+    train = np.zeros((p, p), dtype=bool)
+    train[:3] = True
+    labels = task.table.copy()
+    labels[a, b] = 6  # and not 5
+    knows_labels = 40 * torch.nn.functional.one_hot(torch.from_numpy(labels), p).double()
+    snapshot = dataclasses.replace(snapshot_of_cube(task, knows_labels, train_mask=train), trained_labels=labels)
+    accuracies = {row["split"]: (row["accuracy"], row["n_pairs"]) for row in measured("accuracy_loss", snapshot)}
+    assert accuracies == {
+        "all": (48 / 49, 49),
+        "train": (1.0, 21),
+        "test": (1.0, 28),
+        "outliers": (1.0, 1),
+        "outliers_answer": (0.0, 1),
+    }

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from oracles import build, measured, one, untrained
 
 import grokinterp as gi
-from grokinterp.config import ModelConfig
+from grokinterp.config import TransformerConfig
 from grokinterp.models.forward import Activations, build_forward
 from grokinterp.models.weights import init_weights
 from grokinterp.snapshots import Snapshot
@@ -32,7 +32,7 @@ class PatternForward:
 
 
 def network(task, **shape) -> Snapshot:
-    config = ModelConfig(d_model=8, n_heads=2, d_mlp=12, **shape)
+    config = TransformerConfig(d_model=8, n_heads=2, d_mlp=12, **shape)
     weights = init_weights(config, task.layout, task.n_answers, torch.float64)
     return Snapshot(task, weights, build_forward(config, task.layout, task.n_answers, dtype=torch.float64))
 

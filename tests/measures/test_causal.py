@@ -18,7 +18,7 @@ from oracles import (
 )
 
 import grokinterp as gi
-from grokinterp.config import ModelConfig
+from grokinterp.config import TransformerConfig
 from grokinterp.harmonics.cyclic import frequencies, sum_classes
 from grokinterp.harmonics.keys import KeyFrequencies
 from grokinterp.measures.registry import builtin_measures
@@ -27,7 +27,15 @@ from grokinterp.models.transformer import load_hooked
 from grokinterp.models.weights import init_weights, weight_specs
 from grokinterp.phases import find_phases
 from grokinterp.snapshots import Snapshot
-from grokinterp.snapshots.ablation import COMPONENTS, Bench, embedding_only, embedding_without, part_of, without_neurons
+from grokinterp.snapshots.ablation import (
+    COMPONENTS,
+    Bench,
+    components_of,
+    embedding_only,
+    embedding_without,
+    part_of,
+    without_neurons,
+)
 from grokinterp.tables import check_rows
 
 EVERY = {"control": False, "split": "all"}
@@ -45,7 +53,7 @@ def ablated(rows: list[dict], component: str, ablation: str, target: str, **more
 def network(operation: str = "x+y", p: int = 7, *, biased: bool = True, **model) -> Snapshot:
     """An untrained network, its biases drawn too, with a split."""
     task = build(operation, p)
-    config = ModelConfig(**{"d_model": 12, "n_heads": 3, "d_head": 4, "d_mlp": 20, "init_seed": 2, **model})
+    config = TransformerConfig(**{"d_model": 12, "n_heads": 3, "d_head": 4, "d_mlp": 20, "init_seed": 2, **model})
     weights = init_weights(config, task.layout, task.n_answers, torch.float64)
     stream = torch.Generator().manual_seed(8)
     for name, spec in weight_specs(config, task.layout, task.n_answers).items():
@@ -57,7 +65,7 @@ def network(operation: str = "x+y", p: int = 7, *, biased: bool = True, **model)
 
 def hooked_logits(snapshot: Snapshot, hooks: list, **model) -> torch.Tensor:
     """Logits of the defined pairs from a real HookedTransformer under hooks: the slow twin."""
-    config = ModelConfig(**{"d_model": 12, "n_heads": 3, "d_head": 4, "d_mlp": 20, "init_seed": 2, **model})
+    config = TransformerConfig(**{"d_model": 12, "n_heads": 3, "d_head": 4, "d_mlp": 20, "init_seed": 2, **model})
     hooked = load_hooked(config, snapshot.task.layout, snapshot.weights)
     tokens = torch.from_numpy(snapshot.task.layout.tokens(*snapshot.task.pairs()))
     with torch.no_grad():
@@ -276,7 +284,7 @@ def test_key_directions_of_an_untrained_network_matter_no_more_than_random_ones(
 def test_without_natural_coordinates_heads_and_random_neurons_remain(operation):
     group = {"operation": "x.y", "group": "S3"} if operation == "S3" else {"operation": "x*y", "p": 12}
     task = gi.build_task(gi.TaskConfig(**group))
-    config = ModelConfig(d_model=8, n_heads=2, d_head=4, d_mlp=10)
+    config = TransformerConfig(d_model=8, n_heads=2, d_head=4, d_mlp=10)
     weights = init_weights(config, task.layout, task.n_answers, torch.float64)
     snapshot = Snapshot(task, weights, build_forward(config, task.layout, task.n_answers, dtype=torch.float64))
     rows = measured("causal", snapshot, n_draws=3)
@@ -357,11 +365,11 @@ def test_a_hybrid_has_the_donors_weights_of_one_component_and_no_other():
 
 
 def test_every_weight_is_in_exactly_one_component():
-    config = ModelConfig(d_model=8, n_heads=2, d_mlp=8, n_layers=2, normalization="LN")
+    config = TransformerConfig(d_model=8, n_heads=2, d_mlp=8, n_layers=2, normalization="LN")
     weights = init_weights(config, build("x+y", 5).layout, 5)
-    parts = [part_of(weights, component) for component in COMPONENTS]
+    parts = [part_of(weights, component) for component in components_of(weights)]
     assert sorted(name for part in parts for name in part) == sorted(weights)
-    assert all(parts)
+    assert components_of(weights) == [component for component in COMPONENTS if component != "lstm"]
     assert part_of(weights, "none") == {}
 
 

@@ -23,7 +23,7 @@ from oracles import (
 )
 
 import grokinterp as gi
-from grokinterp.config import ModelConfig
+from grokinterp.config import TransformerConfig
 from grokinterp.harmonics.circles import circle_correlations
 from grokinterp.measures.clock_pizza import distance_irrelevance, gradient_cosines, shuffled_triples
 from grokinterp.models.forward import Activations, build_forward
@@ -147,7 +147,7 @@ def test_gradients_are_those_at_the_embedding_hook_of_each_example(layout, shape
     from grokinterp.models.transformer import load_hooked
 
     p, task = 5, gi.build_task(gi.TaskConfig(operation="x+y", p=5, layout=layout))
-    config = ModelConfig(d_model=16, n_heads=2, d_mlp=24, init_seed=8, **shape)
+    config = TransformerConfig(d_model=16, n_heads=2, d_mlp=24, init_seed=8, **shape)
     weights = init_weights(config, task.layout, task.n_answers, torch.float64)
     snapshot = Snapshot(task, weights, build_forward(config, task.layout, p, dtype=torch.float64))
     model = load_hooked(config, task.layout, weights)
@@ -333,7 +333,7 @@ def test_the_irrelevance_of_a_logit_clock_is_null_and_that_of_a_logit_pizza_zero
 
 def test_without_natural_coordinates_only_the_gradients_are_left():
     task = gi.build_task(gi.TaskConfig(operation="x.y", group="S3"))
-    config = ModelConfig(d_model=8, n_heads=1, d_mlp=12)
+    config = TransformerConfig(d_model=8, n_heads=1, d_mlp=12)
     weights = init_weights(config, task.layout, task.n_answers, torch.float64)
     snapshot = Snapshot(task, weights, build_forward(config, task.layout, task.n_answers, dtype=torch.float64))
     (row,) = measured("clock_pizza", snapshot)

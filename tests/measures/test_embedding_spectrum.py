@@ -17,7 +17,7 @@ from oracles import (
     wave_weights,
 )
 
-from grokinterp.config import ModelConfig
+from grokinterp.config import TransformerConfig
 from grokinterp.harmonics.cyclic import component_norms
 from grokinterp.harmonics.sparsity import gini
 from grokinterp.models.weights import init_weights
@@ -141,7 +141,7 @@ def test_a_random_initialisation_has_a_small_gini_that_width_decides():
     """Component norms are chi with d degrees of freedom: Gini about 1/sqrt(2 pi d)."""
     found = {"W_E": [], "W_L": []}
     for seed in range(4):
-        config = ModelConfig(d_model=128, n_heads=4, d_mlp=512, init_seed=seed)
+        config = TransformerConfig(d_model=128, n_heads=4, d_mlp=512, init_seed=seed)
         weights = init_weights(config, build("x+y", 113).layout, 113)
         found["W_E"].append(gini(component_norms(weights["embed.W_E"][:113])))
         w_l = weights["blocks.0.mlp.W_out"] @ weights["unembed.W_U"]

@@ -21,7 +21,7 @@ from oracles import (
 )
 
 import grokinterp as gi
-from grokinterp.config import ModelConfig
+from grokinterp.config import TransformerConfig
 from grokinterp.errors import NotApplicableError
 from grokinterp.harmonics.cyclic import frequencies, keep_frequencies, sum_classes, sum_means
 from grokinterp.harmonics.keep_sets import KEEP_SETS
@@ -285,7 +285,7 @@ def test_an_untrained_network_is_near_chance_by_every_definition_and_the_control
 
 
 def test_with_layernorm_there_is_no_neuron_space():
-    config = ModelConfig(d_model=8, n_heads=2, d_mlp=10, normalization="LN")
+    config = TransformerConfig(d_model=8, n_heads=2, d_mlp=10, normalization="LN")
     task = build("x+y", 5)
     forward = build_forward(config, task.layout, 5, dtype=torch.float64)
     snapshot = Snapshot(task, init_weights(config, task.layout, 5, torch.float64), forward)

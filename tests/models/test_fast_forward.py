@@ -2,22 +2,33 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 from conftest import small_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twins import (
+    MODULI,
+    TOLERANCE,
+    assert_close,
+    assert_same_function,
+    assert_vmap_is_a_loop,
+    gradients,
+    initial_weights,
+    inputs,
+    random_weights,
+)
 
 from grokinterp.models.fast_forward import FastForward
 from grokinterp.models.forward import build_forward
 from grokinterp.models.transformer import HookedForward
-from grokinterp.models.weights import init_weights, is_trained, weight_specs
 from grokinterp.tasks import build_task
 
-MODULI = (2, 3, 5, 7, 12, 13)
 OPERATIONS = ("x+y", "x-y", "x*y", "x/y")
 MODULAR = st.builds(lambda op, p: {"operation": op, "p": p}, st.sampled_from(OPERATIONS), st.sampled_from(MODULI))
 S3 = st.just({"operation": "x.y", "group": "S3"})
-TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
+SUMS = st.sampled_from(
+    [{"operation": "x+y+z", "p": 2}, {"operation": "x+y+z", "p": 5}, {"operation": "x+y+z+w", "p": 3}]
+)
+RATES = (0.0, 0.3, 1.0)
 
 
 @st.composite
@@ -32,79 +43,28 @@ def models(draw):
         "activation": draw(st.sampled_from(["relu", "gelu"])),
         "biases": draw(st.sampled_from(["none", "mlp", "all"])),
         "causal": draw(st.booleans()),
+        "attention_rate": draw(st.sampled_from([1.0, *RATES])),
     }
 
 
 @st.composite
 def configs(draw):
-    task = draw(st.one_of(MODULAR, MODULAR, S3))
+    task = draw(st.one_of(MODULAR, MODULAR, S3, SUMS))
     layout = draw(st.sampled_from(["a b =", "a op b =", "a b"]))
     return small_config(task={"p": None, **task, "layout": layout, "frac_train": 0.5}, model=draw(models()))
-
-
-def initial_weights(config, task, seed, dtype):
-    """The model's own initialisation, with random biases where biases are trained."""
-    model = config.model.model_copy(update={"init_seed": seed})
-    weights = init_weights(model, task.layout, task.n_answers, torch.float64)
-    stream = torch.Generator().manual_seed(seed)
-    for name, spec in weight_specs(model, task.layout, task.n_answers).items():
-        if spec.bias and is_trained(spec, model):
-            weights[name] = 0.3 * torch.randn(spec.shape, generator=stream, dtype=torch.float64)
-    return {name: value.to(dtype) for name, value in weights.items()}
-
-
-def random_weights(config, task, seed, dtype):
-    """Larger weights than at initialisation: attention is sharp, and four blocks amplify a lot."""
-    stream = torch.Generator().manual_seed(seed)
-    weights = {}
-    for name, spec in weight_specs(config.model, task.layout, task.n_answers).items():
-        scale = 0.5 if spec.bias else spec.shape[-2] ** -0.5
-        draw = torch.randn(spec.shape, generator=stream, dtype=torch.float64) * scale
-        weights[name] = draw.to(dtype) if is_trained(spec, config.model) else torch.zeros(spec.shape, dtype=dtype)
-    return weights
-
-
-def inputs(task):
-    left, right = task.pairs()
-    return torch.from_numpy(left), torch.from_numpy(right), torch.from_numpy(task.table[left, right])
 
 
 def both_engines(config, task, dtype):
     return [build_forward(config.model, task.layout, task.n_answers, engine=e, dtype=dtype) for e in ("fast", "hooked")]
 
 
-def gradients(forward, weights, left, right, label):
-    leaves = {name: w.clone().requires_grad_() for name, w in weights.items()}
-    loss = F.cross_entropy(forward(leaves, left, right), label)
-    found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
-    return {n: torch.zeros_like(w) if g is None else g for (n, w), g in zip(leaves.items(), found, strict=True)}
-
-
-def assert_close(ours, theirs, tolerance, scale=None):
-    scale = float(theirs.abs().max()) if scale is None else scale
-    assert ours.shape == theirs.shape
-    assert float((ours - theirs).abs().max()) <= tolerance * scale
-
-
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(config=configs(), seed=st.integers(0, 2**31))
 def test_logits_activations_and_gradients_are_those_of_the_hooked_transformer(dtype, config, seed):
-    task, tolerance = build_task(config.task), TOLERANCE[dtype]
-    left, right, label = inputs(task)
+    task = build_task(config.task)
     weights = initial_weights(config, task, seed, dtype)
-    fast, hooked = both_engines(config, task, dtype)
-    assert_close(fast(weights, left, right), hooked(weights, left, right), tolerance)
-    ours, theirs = fast.activations(weights, left, right), hooked.activations(weights, left, right)
-    for name in ("logits", "neurons", "pattern"):
-        scale = max(1.0, float(getattr(theirs, name).abs().max()))
-        assert_close(getattr(ours, name), getattr(theirs, name), tolerance, scale)
-    g_ours = gradients(fast, weights, left, right, label)
-    g_theirs = gradients(hooked, weights, left, right, label)
-    # One scale for all tensors: some, b_K above all, have gradients that are zero but for rounding.
-    largest = max(float(g.abs().max()) for g in g_theirs.values())
-    for name, theirs in g_theirs.items():
-        assert_close(g_ours[name], theirs, tolerance, largest)
+    assert_same_function(*both_engines(config, task, dtype), weights, inputs(task), TOLERANCE[dtype])
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -150,22 +110,68 @@ def test_each_tensor_s_gradient_agrees_on_its_own_scale(n_layers, layout):
 @given(config=configs(), seeds=st.lists(st.integers(0, 2**31), min_size=2, max_size=4))
 def test_under_vmap_stacked_weights_give_the_numbers_of_a_loop(config, seeds):
     task = build_task(config.task)
-    left, right, label = inputs(task)
     each = [random_weights(config, task, seed, torch.float64) for seed in seeds]
-    stacked = {name: torch.stack([w[name] for w in each]) for name in each[0]}
     forward = build_forward(config.model, task.layout, task.n_answers, engine="fast")
+    assert_vmap_is_a_loop(forward, each, inputs(task))
 
-    def loss(weights):
-        return F.cross_entropy(forward(weights, left, right), label)
 
-    logits = torch.func.vmap(lambda w: forward(w, left, right))(stacked)
-    slopes = torch.func.vmap(torch.func.grad(loss))(stacked)
-    for i, weights in enumerate(each):
-        assert_close(logits[i], forward(weights, left, right), 1e-12)
-        alone = gradients(forward, weights, left, right, label)
-        largest = max(float(g.abs().max()) for g in alone.values())
-        for name, slope in alone.items():
-            assert_close(slopes[name][i], slope, 1e-12, largest)
+@pytest.mark.parametrize("layout", ["a b =", "a op b =", "a b"])
+@pytest.mark.parametrize("n_layers", [1, 2, 3])
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("operation", ["x-y", "x+y+z"])
+def test_attention_of_every_rate_is_that_of_the_hooked_transformer(operation, rate, causal, n_layers, layout):
+    model = {"d_model": 12, "n_heads": 3, "d_head": 5, "d_mlp": 17, "biases": "all"}
+    config = small_config(
+        task={"p": 4, "operation": operation, "layout": layout, "frac_train": 0.5},
+        model={**model, "attention_rate": rate, "causal": causal, "n_layers": n_layers},
+    )
+    task = build_task(config.task)
+    weights = random_weights(config, task, 5, torch.float64)
+    assert_same_function(*both_engines(config, task, torch.float64), weights, inputs(task), 1e-10)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("n_layers", [1, 2])
+def test_at_rate_0_every_position_has_weight_1_and_at_rate_1_attention_is_a_share(n_layers, causal):
+    for rate in RATES:
+        changes = {"n_layers": n_layers, "causal": causal, "attention_rate": rate}
+        config = small_config(task={"p": 5, "layout": "a op b =", "frac_train": 0.5}, model=changes)
+        task = build_task(config.task)
+        left, right, _ = inputs(task)
+        weights = random_weights(config, task, 2, torch.float64)
+        for forward in both_engines(config, task, torch.float64):
+            pattern = forward.activations(weights, left, right).pattern
+            if rate == 0:
+                assert (pattern == 1).all()
+            total = rate + (1 - rate) * task.layout.n_ctx
+            assert torch.allclose(
+                pattern.sum(-1), torch.full(pattern.shape[:2], total, dtype=torch.float64), atol=1e-12
+            )
+            assert (pattern.std() > 1e-3) == (rate > 0)
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("causal", [True, False])
+def test_the_mixture_is_that_of_the_formula_from_one_position_to_the_next(rate, causal):
+    """A slow twin of one head in one block: r softmax(q k) + 1 - r at each position that is seen."""
+    changes = {"n_heads": 1, "d_model": 6, "d_mlp": 9, "causal": causal, "attention_rate": rate}
+    config = small_config(task={"p": 5, "layout": "a b", "frac_train": 0.5}, model=changes)
+    task = build_task(config.task)
+    left, right, _ = inputs(task)
+    w = random_weights(config, task, 8, torch.float64)
+    at = "blocks.0.attn."
+    for engine, forward in zip(("fast", "hooked"), both_engines(config, task, torch.float64), strict=True):
+        logits = forward(w, left, right)
+        for a, b, found in zip(left.tolist(), right.tolist(), logits, strict=True):
+            stream = [w["embed.W_E"][token] + w["pos_embed.W_pos"][t] for t, token in enumerate((a, b))]
+            q = stream[1] @ w[at + "W_Q"][0]
+            scores = torch.stack([q @ (x @ w[at + "W_K"][0]) / 6**0.5 for x in stream])
+            shares = scores.exp() / scores.exp().sum()
+            z = sum((rate * share + 1 - rate) * (x @ w[at + "W_V"][0]) for share, x in zip(shares, stream, strict=True))
+            mid = stream[1] + z @ w[at + "W_O"][0]
+            end = mid + (mid @ w["blocks.0.mlp.W_in"]).clamp(min=0) @ w["blocks.0.mlp.W_out"]
+            assert torch.allclose(found, end @ w["unembed.W_U"], atol=1e-10), engine
 
 
 def test_pairs_may_come_in_any_order_and_number():

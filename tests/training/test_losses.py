@@ -1,4 +1,4 @@
-"""Cross-entropy: known values at high margins, and its gradient."""
+"""Cross-entropy: known values at high margins, and its gradient. StableMax and the squared error."""
 
 import math
 
@@ -8,7 +8,14 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grokinterp.training.losses import SMALLEST, cross_entropy, cross_entropy_each
+from grokinterp.training.losses import (
+    SMALLEST,
+    cross_entropy,
+    cross_entropy_each,
+    squared_error,
+    stablemax,
+    training_loss,
+)
 
 
 def confident(margin, p=113, dtype=torch.float32):
@@ -77,3 +84,100 @@ def test_tiny_gradients_become_zero_and_no_gradient_is_subnormal():
     assert kept.min() >= SMALLEST > torch.finfo(torch.float32).tiny
     assert torch.equal(leaf.grad == 0, softmax < SMALLEST)
     assert leaf.grad.dtype == torch.float32
+
+
+def slow_stablemax(logits, labels):
+    """As written in the paper, number by number."""
+
+    def s(x):
+        return x + 1 if x >= 0 else 1 / (1 - x)
+
+    rows = [[s(x) for x in row] for row in logits.tolist()]
+    return -sum(math.log(row[c] / sum(row)) for row, c in zip(rows, labels.tolist(), strict=True)) / len(rows)
+
+
+def drawn(batch, p, scale, seed, dtype=torch.float64):
+    stream = torch.Generator().manual_seed(seed)
+    logits = scale * torch.randn(batch, p, generator=stream, dtype=torch.float64)
+    return logits.to(dtype), torch.randint(p, (batch,), generator=stream)
+
+
+def test_stablemax_of_1_0_minus_1_has_probabilities_of_4_2_1_sevenths():
+    logits = torch.tensor([[1.0, 0.0, -1.0]]).expand(3, 3)
+    for answer, share in enumerate((4, 2, 1)):
+        assert stablemax(logits, torch.full((3,), answer)).item() == pytest.approx(-math.log(share / 7), rel=1e-14)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.integers(1, 20), st.sampled_from([2, 3, 5, 7, 12, 13]), st.floats(0.01, 1e6), st.integers(0, 2**31))
+def test_stablemax_is_the_paper_s_formula(batch, p, scale, seed):
+    logits, label = drawn(batch, p, scale, seed)
+    assert stablemax(logits, label).item() == pytest.approx(slow_stablemax(logits, label), rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["stablemax", "mse", "cross_entropy"])
+@pytest.mark.parametrize("scale", [0.1, 3.0])
+def test_the_gradient_is_that_of_finite_differences(kind, scale):
+    logits, label = drawn(6, 5, scale, 1)
+    logits.requires_grad_()
+    assert torch.autograd.gradcheck(lambda z: training_loss(kind, z, label), logits, atol=1e-9, rtol=1e-6)
+
+
+def test_stablemax_has_its_gradient_at_logits_of_exactly_zero():
+    """s'(0) = 1 from both sides: p - one-hot, as for the softmax."""
+    logits = torch.zeros(1, 5, dtype=torch.float64, requires_grad=True)
+    stablemax(logits, torch.tensor([2])).backward()
+    assert logits.grad.tolist() == [pytest.approx([0.2, 0.2, -0.8, 0.2, 0.2], rel=1e-14)]
+
+
+def test_stablemax_has_finite_gradients_at_logits_of_exactly_one_and_minus_one():
+    """(p - one-hot) / (1 + |z|); the branch that is not taken has log 0 there."""
+    logits = torch.tensor([[1.0, 0.0, -1.0]], dtype=torch.float64, requires_grad=True)
+    stablemax(logits, torch.tensor([1])).backward()
+    assert logits.grad.tolist() == [pytest.approx([4 / 7 / 2, 2 / 7 - 1, 1 / 7 / 2], rel=1e-14)]
+
+
+def test_stablemax_goes_on_where_the_softmax_has_collapsed():
+    """At a margin of 200 float32's softmax has no gradient; that of StableMax is 1 / 201^2 and the like."""
+    gradients = {}
+    for kind in ("cross_entropy", "stablemax"):
+        logits = torch.full((1, 113), 0.0)
+        logits[0, 5] = 200.0
+        logits.requires_grad_()
+        training_loss(kind, logits, torch.tensor([5]), torch.float32).backward()
+        gradients[kind] = logits.grad
+    assert not gradients["cross_entropy"].any()
+    # dL/dz of the label = -(1 - p) / (1 + z) with 1 - p = 112 / 313; of the others p_c / (1 + 0)
+    assert gradients["stablemax"][0, 5].item() == pytest.approx(-112 / 313 / 201, rel=1e-5)
+    assert gradients["stablemax"][0, 6].item() == pytest.approx(1 / 313, rel=1e-5)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.integers(1, 20), st.sampled_from([2, 3, 5, 7, 12, 13]), st.floats(0.01, 100), st.integers(0, 2**31))
+def test_the_squared_error_is_a_mean_over_batch_and_answers(batch, p, scale, seed):
+    logits, label = drawn(batch, p, scale, seed)
+    logits.requires_grad_()
+    loss = squared_error(logits, label)
+    loss.backward()
+    rows = enumerate(logits.detach().tolist())
+    squares = [(z - (c == int(label[i]))) ** 2 for i, row in rows for c, z in enumerate(row)]
+    assert loss.item() == pytest.approx(sum(squares) / len(squares), rel=1e-12)
+    expected = 2 * (logits.detach() - F.one_hot(label, p)) / (batch * p)
+    assert torch.allclose(logits.grad, expected, rtol=1e-12, atol=0)
+
+
+def test_the_squared_error_of_logits_of_zero_is_one_over_the_answers():
+    assert squared_error(torch.zeros(4, 113), torch.arange(4)).item() == pytest.approx(1 / 113, rel=1e-14)
+
+
+@pytest.mark.parametrize("kind", ["cross_entropy", "stablemax", "mse"])
+def test_losses_are_computed_in_the_dtype_asked_for_and_gradients_come_back_in_that_of_the_logits(kind):
+    for dtype in (torch.float32, torch.float64):
+        logits, label = drawn(8, 7, 1.0, 2, torch.float32)
+        logits.requires_grad_()
+        loss = training_loss(kind, logits, label, dtype)
+        loss.backward()
+        assert loss.dtype == dtype
+        assert logits.grad.dtype == torch.float32
+    exact = {"cross_entropy": cross_entropy, "stablemax": stablemax, "mse": squared_error}[kind](logits, label)
+    assert torch.equal(loss, exact)

@@ -1,0 +1,1 @@
+"""Known facts about grokking, in short runs."""

@@ -1,0 +1,125 @@
+"""The training loop of several run directories at once; each is written as if its run were alone."""
+
+import contextlib
+from dataclasses import dataclass
+
+from grokinterp.config import RunConfig
+from grokinterp.device import resolve_device, thread_count
+from grokinterp.errors import GrokinterpError
+from grokinterp.progress import progress_bar
+from grokinterp.runs.files import locked
+from grokinterp.runs.metrics import MetricsLog, cut_metrics
+from grokinterp.runs.provenance import provenance
+from grokinterp.runs.rundir import RunDir
+from grokinterp.runs.tensors import read_resume, write_checkpoint, write_resume
+from grokinterp.tasks import build_task
+from grokinterp.training.loop import _check_complete, _check_finite, _check_weights
+from grokinterp.training.replica_group import ReplicaGroup
+from grokinterp.training.stop import Interrupted, stop_on_signal
+from grokinterp.training.trainer import Trainer, build_trainer
+
+
+@dataclass(eq=False)
+class Replica:
+    """One run among several: its directory, its trainer and its log of metrics."""
+
+    rundir: RunDir
+    trainer: Trainer
+    log: MetricsLog
+
+
+def train_together(configs: list[RunConfig], rundirs: list[RunDir], *, show_progress: bool | None = None) -> list[str]:
+    """Train all to the end, starting or going on, all from one step; what went wrong, a sentence a failed replica.
+
+    A replica whose loss or weights are no longer numbers stops alone, and what it has is kept.
+
+    Raises:
+        Interrupted: asked to stop; what is needed to go on is saved in each directory.
+        GrokinterpError: another process writes in one of them, or something is missing there to go on.
+    """
+    device = resolve_device(configs[0].train.device)
+    known = [rundir.read_provenance().get("threads") for rundir in rundirs]
+    threads = configs[0].train.threads or next((n for n in known if n), None)
+    with contextlib.ExitStack() as stack:
+        for rundir in rundirs:
+            stack.enter_context(locked(rundir.lock_path, str(rundir.root)))
+        n_threads = stack.enter_context(thread_count(threads))
+        replicas, task = [], build_task(configs[0].task)
+        for index, (config, rundir) in enumerate(zip(configs, rundirs, strict=True)):
+            for path in rundir.leftovers():
+                path.unlink()
+            rundir.write_config(config)
+            trainer = build_trainer(config, task, rundir, device)
+            about = {"engine": trainer.engine, "init_scheme": config.model.init}
+            which = {"replicas": len(configs), "replica": index}
+            rundir.write_provenance(provenance(device, n_threads, **about, **which))
+            _go_back(rundir, trainer)
+            log = stack.enter_context(contextlib.closing(MetricsLog(rundir.metrics_path)))
+            replicas.append(Replica(rundir, trainer, log))
+        if len({replica.trainer.step for replica in replicas}) > 1:
+            raise GrokinterpError("another process has trained some of these replicas; call again to go on")
+        return _loop(replicas, show_progress)
+
+
+def _go_back(rundir: RunDir, trainer: Trainer) -> None:
+    """To the step that is saved, if any: the trainer, and what lies in the directory."""
+    if rundir.resume_path.exists():
+        trainer.restore(read_resume(rundir))
+        _check_complete(rundir, trainer)
+    cut_metrics(rundir.metrics_path, trainer.step)
+    rundir.drop_checkpoints_from(trainer.step)
+    rundir.end_path.unlink(missing_ok=True)
+
+
+def _loop(replicas: list[Replica], show_progress: bool | None) -> list[str]:
+    """The steps of the loop of a single run, in its order, for all replicas that have not failed."""
+    group, failures = ReplicaGroup([replica.trainer for replica in replicas]), []
+    settings, start = replicas[0].trainer.config.train, group.step
+    what = f"training {len(replicas)} replicas"
+    with stop_on_signal() as stop, progress_bar(what, settings.steps, show=show_progress) as report:
+        while True:
+            step, last, asked = group.step, group.step == settings.steps, bool(stop)
+            if step > start and (step % settings.resume_every == 0 or last or asked):
+                group.hand_back()
+                for replica in replicas:
+                    replica.log.sync()
+                    write_resume(replica.rundir, replica.trainer.state())
+            if asked and not last:
+                raise Interrupted(step)
+            rows = group.evaluate() if step % settings.eval_every == 0 or last else None
+            failed = _visit_all(replicas, group, rows)
+            failures += failed.values()
+            if rows is not None:
+                accuracies = [row["test_accuracy"] for row in rows]
+                report(step, f"test accuracy {min(accuracies):.3f} to {max(accuracies):.3f}")
+            if last or len(failed) == len(replicas):
+                return failures
+            if failed:
+                group.hand_back()
+                replicas = [replica for i, replica in enumerate(replicas) if i not in failed]
+                group = ReplicaGroup([replica.trainer for replica in replicas])
+            group.update()
+
+
+def _visit_all(replicas: list[Replica], group: ReplicaGroup, rows: list[dict[str, float]] | None) -> dict[int, str]:
+    """Log and save what is due at this step; a sentence for each replica, by its number, that can't go on."""
+    failed = {}
+    for i, replica in enumerate(replicas):
+        try:
+            _visit(replica, group, i, rows[i] if rows is not None else None)
+        except GrokinterpError as error:
+            failed[i] = f"{replica.rundir.root}: {error}"
+    return failed
+
+
+def _visit(replica: Replica, group: ReplicaGroup, index: int, row: dict[str, float] | None) -> None:
+    trainer, step = replica.trainer, group.step
+    if row is not None:
+        _check_finite(row, step, trainer.config)
+        replica.log.append({"step": step, **row})
+        trainer.ending.reason(step, row["test_accuracy"])
+    accuracies = (row["train_accuracy"], row["test_accuracy"]) if row else ()
+    if trainer.schedule.wants(step, row["test_loss"] if row else None, accuracies):
+        weights = group.weights_of(index)
+        _check_weights(weights, step, trainer.config)
+        write_checkpoint(replica.rundir, step, weights)
