@@ -88,11 +88,13 @@ def _without_other_operands(data: dict[str, Any], change: Mapping[str, Any]) -> 
 
 
 def _without_other_optimizer(data: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """`data` less the decay and momentum of another optimizer, if the change asks for one."""
+    """`data` less what belongs to another optimizer, if the change asks for one."""
     before = _section(data, "optimizer")
-    if not before or _section(change, "optimizer").get("name", before.get("name")) == before.get("name"):
+    name = _section(change, "optimizer").get("name", before.get("name"))
+    if not before or name == before.get("name"):
         return data
-    return {**data, "optimizer": {k: v for k, v in before.items() if k not in ("momentum", "weight_decay")}}
+    others = {"momentum", "weight_decay", *(("betas", "eps") if name == "sgd" else ())}
+    return {**data, "optimizer": {k: v for k, v in before.items() if k not in others}}
 
 
 def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

@@ -107,6 +107,8 @@ def allowed(row: dict[str, str]) -> bool:
         return False
     if architecture.startswith("lstm") and row.get("regularizer") == "dropout":
         return False
+    if architecture == "mlp, one-hot" and row.get("optimizer") == "muon":
+        return False
     return not (
         row.get("loss") == "sequence"
         and (architecture.startswith(("mlp", "lstm")) or "uniform" in architecture)  # that one looks ahead

@@ -101,7 +101,7 @@ class RunConfig(Section):
 
     @classmethod
     def from_json(cls, text: str, *, source: str = "the config") -> Self:
-        """Read `to_json`'s text.
+        """Read `to_json`'s text, which is complete: the file of an operation of one's own is not looked at.
 
         Raises:
             GrokinterpError: not JSON, a field that does not validate, or a newer schema.
@@ -110,11 +110,15 @@ class RunConfig(Section):
             data = json.loads(text)
         except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise GrokinterpError(f"{source} is not valid JSON ({error}); restore it from a copy") from None
-        return cls.from_mapping(data, source=source)
+        return cls._validated(data, source, saved=True)
 
     @classmethod
     def from_mapping(cls, data: Any, *, source: str = "the config") -> Self:
         """Validate a nested mapping; errors become one sentence each."""
+        return cls._validated(data, source, saved=False)
+
+    @classmethod
+    def _validated(cls, data: Any, source: str, *, saved: bool) -> Self:
         if not isinstance(data, dict):
             raise GrokinterpError(f"{source} is not a table of sections; see `grokinterp train --help`")
         version = data.get("schema_version", SCHEMA_VERSION)
@@ -124,7 +128,7 @@ class RunConfig(Section):
                 f"{SCHEMA_VERSION}; upgrade grokinterp to open it"
             )
         try:
-            return cls.model_validate(data)
+            return cls.model_validate(data, context={"saved": saved})
         except ValidationError as error:
             raise GrokinterpError(f"{source}: {explain(error, cls)}") from None
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from grokinterp.config.custom import UNDEFINED, OperationTable, check_table, read_operation
 from grokinterp.config.operations import (
@@ -60,16 +60,20 @@ class TaskConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _complete(cls, data: Any) -> Any:
-        """Fill in p for modular operations and the table of one's own, so that a saved config is complete."""
+    def _complete(cls, data: Any, info: ValidationInfo) -> Any:
+        """Fill in p for modular operations and the table of one's own, so that a saved config is complete.
+
+        From a saved config no file is read: opening somebody's run directory must not run their code.
+        """
         if not isinstance(data, Mapping):
             return data
         if isinstance(data.get("file"), str):
             data = {"operation": CUSTOM_OPERATION, **data}
             p: Any = data.get("p")
             n = p if isinstance(p, int) else None
+            is_new = data.get("table") is None and not (info.context or {}).get("saved")
             # a p that is no size of a table is refused as such; no function is called a billion times first
-            if data.get("table") is None and (n is None or 2 <= n <= MAX_P):
+            if is_new and (n is None or 2 <= n <= MAX_P):
                 data = {**data, "table": read_operation(Path(data["file"]), n)}
         operation = str(data.get("operation", "x+y"))
         if data.get("p") is None and OPERATION_ALIASES.get(operation, operation) in MODULAR_OPERATIONS:

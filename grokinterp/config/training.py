@@ -40,6 +40,8 @@ class OptimizerConfig(Section):
             raise ValueError("adam takes no weight_decay; use --optimizer.name adamw")
         if self.name not in ("sgd", "muon") and self.momentum:
             raise ValueError("momentum belongs to sgd; Adam's is --optimizer.betas")
+        if self.name == "sgd" and (self.betas, self.eps) != _OF_ADAM:
+            raise ValueError("betas and eps belong to Adam; leave them out for sgd")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas {self.betas} must both be at least 0 and below 1")
         if self.decay_to == "init" and not self.weight_decay:
@@ -58,6 +60,9 @@ class OptimizerConfig(Section):
             return 0.0
         heavy_ball = self.momentum if self.name == "sgd" else 0.0
         return min(self.lr * self.weight_decay / (1 - heavy_ball), 1.0)
+
+
+_OF_ADAM = (OptimizerConfig.model_fields["betas"].default, OptimizerConfig.model_fields["eps"].default)
 
 
 class RegularizerConfig(Section):

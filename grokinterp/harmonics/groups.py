@@ -121,7 +121,7 @@ def composition_table(elements: Int[np.ndarray, "order degree"]) -> Int[np.ndarr
     return order[np.searchsorted(codes[order], products @ code)]
 
 
-def recognise(table: Int[np.ndarray, "n n"]) -> FiniteGroup | None:
+def recognise(table: Int[np.ndarray, "n_left n_right"]) -> FiniteGroup | None:
     """The group whose table this is, without a name, or None if it is none.
 
     Neutral element, inverses and associativity are checked; elements are any numbering of 0..n-1.

@@ -1,6 +1,9 @@
 """The MLP and the LSTM as HookedRootModules: hooks and run_with_cache, as a HookedTransformer has them.
 
 They take token ids (batch, n_ctx) and compute plainly what mlp.py and lstm.py rewrite: the slow twins.
+
+An LSTM's hooks see all positions of a layer at once, after the recurrence. What a hook on hook_h returns goes
+on to the next layer or the unembedding, not back into the recurrence; hook_c, the cells, is to look at alone.
 """
 
 from collections.abc import Mapping

@@ -55,6 +55,12 @@ def _check_resumable(rundir: RunDir, config: RunConfig) -> None:
         )
 
 
+def _brief(value: object) -> str:
+    """A value as it is shown; a table only by its beginning."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:50]} ..."
+
+
 def _check_same(rundir: RunDir, config: RunConfig) -> None:
     """The same numbers are asked for; on which device they are computed may differ."""
     found = rundir.read_config()
@@ -63,7 +69,7 @@ def _check_same(rundir: RunDir, config: RunConfig) -> None:
     if mine == theirs:
         return
     differing = [
-        f"{section}.{field} is {theirs[section][field]!r} there and {value!r} here"
+        f"{section}.{field} is {_brief(theirs[section].get(field))} there and {_brief(value)} here"
         for section, fields in mine.items()
         if isinstance(fields, dict)
         for field, value in fields.items()

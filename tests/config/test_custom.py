@@ -1,5 +1,6 @@
 """A user's own operation, from a CSV table or a function: read as it stands, or refused in one sentence."""
 
+import json
 import re
 
 import numpy as np
@@ -103,6 +104,19 @@ def test_the_config_is_complete_without_the_file(ending, tmp_path):
     assert override(gi.RunConfig(), load_toml(tmp_path / "config.toml")) == config
     assert override(config) == override(config, {"task": {"operation": "custom"}}) == config
     assert (build_task(config.task).table == np.array(config.task.table)).all()
+
+
+def test_opening_a_saved_config_runs_nobody_s_code(tmp_path):
+    (tmp_path / "ops.py").write_text(
+        f"import pathlib\npathlib.Path({str(tmp_path / 'was_here')!r}).touch()\noperation = max\n"
+    )
+    data = json.loads(from_mapping(tmp_path, {"file": "ops.py", "p": 3}).to_json())
+    (tmp_path / "was_here").unlink()
+    gi.RunConfig.from_json(json.dumps(data))
+    data["task"]["table"] = None
+    with pytest.raises(GrokinterpError, match="operation custom needs its table"):
+        gi.RunConfig.from_json(json.dumps(data))
+    assert not (tmp_path / "was_here").exists()
 
 
 def test_a_changed_file_does_not_change_the_config_and_another_file_does(tmp_path):

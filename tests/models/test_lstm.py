@@ -113,6 +113,19 @@ def test_neurons_are_the_last_hidden_state_and_there_is_no_attention():
     assert found.pattern.shape == (25, 0, 3)
 
 
+@pytest.mark.parametrize("layout", ["a b =", "a op b =", "a b"])
+def test_hooks_see_the_hidden_states_and_cells_of_torch_s_lstm_at_each_position(layout):
+    config, task, weights, left, right = of_size(5, layout=layout)
+    tokens, twin = tokens_of(task, left, right), torch_twin(config, task, weights)
+    _, cache = HookedLSTM(config.model, task.layout, weights).run_with_cache(tokens)
+    assert_close(cache["hook_embed"], twin.embed(tokens), 1e-15)
+    for t in range(task.layout.n_ctx):
+        _, (states, cells) = twin.lstm(twin.embed(tokens[:, : t + 1]))
+        for layer in range(2):
+            assert_close(cache[f"blocks.{layer}.lstm.hook_h"][:, t], states[layer], 1e-12)
+            assert_close(cache[f"blocks.{layer}.lstm.hook_c"][:, t], cells[layer], 1e-12)
+
+
 def test_pairs_may_come_in_any_order_and_number():
     config, task, weights, left, right = of_size(7, operation="x/y", layout="a op b =")
     forward = LSTMForward(config.model, task.layout)

@@ -18,10 +18,12 @@ from grokinterp.tasks import build_task, draw_train_mask
 TASKS = st.one_of(
     st.builds(
         lambda op, p: {"operation": op, "p": p},
-        st.sampled_from(["x+y", "x-y", "x*y", "x/y"]),
+        st.sampled_from(["x+y", "x-y", "x*y", "x/y", "mixed", "x^3+xy^2+y"]),
         st.sampled_from([2, 3, 5, 7, 12, 13]),
     ),
+    st.sampled_from([2, 3, 5]).map(lambda p: {"operation": "x+y+z", "p": p}),
     st.sampled_from(["S3", "S4"]).map(lambda g: {"operation": "x.y", "group": g}),
+    st.just({"operation": "custom", "table": ((0, 1, -1), (2, -1, 0), (1, 1, 2))}),
 )
 
 

@@ -6,7 +6,7 @@ import torch
 from conftest import small_config
 
 import grokinterp as gi
-from grokinterp.training import loop
+from grokinterp.training import trainer
 
 COLUMNS = ["train_loss", "test_loss", "weight_norm"]
 CASES = {
@@ -59,7 +59,7 @@ def test_in_float32_the_engines_differ_by_no_more_than_rounding_does(tmp_path, m
         metrics(tmp_path / f"{engine}{dtype}", case(name, engine=engine, dtype=dtype))
         for engine, dtype in (("fast", "float32"), ("hooked", "float32"), ("hooked", "float64"))
     )
-    monkeypatch.setattr(loop, "init_weights", _one_ulp_away(loop.init_weights))
+    monkeypatch.setattr(trainer, "init_weights", _one_ulp_away(trainer.init_weights))
     nudged = metrics(tmp_path / "nudged", case(name, engine="hooked", dtype="float32"))
 
     def deviation(one, other):
