@@ -53,7 +53,10 @@ def ci() -> RunConfig:
 
 
 def small() -> RunConfig:
-    """The base of the short recipes below: quick's network on x+y mod 59, 40 % of the pairs, lr 1e-3, decay 1."""
+    """The base of the short recipes below: quick's network on x+y mod 59, 40 % of the pairs, lr 1e-3, decay 1.
+
+    Seen, three seeds: train accuracy 99 % at step 100, test accuracy at 3,020, 2,730 and 3,390.
+    """
     return RunConfig.from_mapping(
         {
             "name": "small",
@@ -66,12 +69,18 @@ def small() -> RunConfig:
 
 
 def subtract() -> RunConfig:
-    """x-y mod 59 on 40 % of the pairs; Power et al. 2022 found it to need about as much data as x/y."""
+    """x-y mod 59 on 40 % of the pairs; Power et al. 2022 found it to need about as much data as x/y.
+
+    Seen, three seeds: test accuracy 99 % at 6,100, 7,390 and not within 10,000 steps; later than x+y, as they say.
+    """
     return override(small(), {"name": "subtract", "task": {"operation": "x-y"}})
 
 
 def divide() -> RunConfig:
-    """x/y mod 59, which is subtraction of discrete logarithms, with the settings of `subtract`."""
+    """x/y mod 59, which is subtraction of discrete logarithms, with the settings of `subtract`.
+
+    Seen, three seeds: test accuracy 99 % at 9,380, 6,900 and 4,510.
+    """
     return override(small(), {"name": "divide", "task": {"operation": "x/y"}})
 
 
@@ -99,9 +108,14 @@ def stablemax() -> RunConfig:
 
 
 def a5() -> RunConfig:
-    """The product of A5 (60 elements), half of the pairs, AdamW with decay 1."""
+    """The product of A5 (60 elements), half of the pairs, AdamW lr 5e-3, decay 2.
+
+    Seen: train accuracy 99 % at step 60, test accuracy at 1,820. With lr 1e-3 and decay 1 test accuracy did not
+    get there within 10,000 steps (two seeds).
+    """
+    changes = {"optimizer": {"lr": 5e-3, "weight_decay": 2.0}, "train": {"steps": 6000}}
     task = {"operation": "x.y", "group": "A5", "frac_train": 0.5}
-    return override(small(), {"name": "a5", "task": task})
+    return override(small(), {"name": "a5", "task": task, **changes})
 
 
 def power2022() -> RunConfig:

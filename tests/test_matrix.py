@@ -35,7 +35,7 @@ OPERATIONS = {
 SMALL = {"d_model": 16, "n_heads": 2, "d_mlp": 20}
 ARCHITECTURES = {
     "transformer": {**SMALL},
-    "transformer, 2 layers, biases": {**SMALL, "n_layers": 2, "biases": "all", "init": "nanda", "init_scale": 2.0},
+    "transformer, 2 layers, biases": {**SMALL, "n_layers": 2, "biases": "all", "init": "nanda", "init_scale": 0.5},
     "transformer, LayerNorm, gelu": {**SMALL, "normalization": "LN", "activation": "gelu", "biases": "mlp"},
     "transformer, half uniform attention": {**SMALL, "attention_rate": 0.5, "causal": False},
     "mlp, one-hot": {"kind": "mlp", "n_layers": 1, "d_hidden": 20},
@@ -55,7 +55,7 @@ OPTIMIZERS = {
     "adamw": {"lr": 3e-3},
     "adamw to init": {"lr": 3e-3, "decay_to": "init"},
     "adam, cosine": {"name": "adam", "lr": 3e-3, "schedule": "cosine"},
-    "sgd, momentum": {"name": "sgd", "lr": 0.02, "momentum": 0.9, "weight_decay": 1e-3},
+    "sgd, momentum": {"name": "sgd", "lr": 0.01, "momentum": 0.9, "weight_decay": 1e-3},
     "muon": {"name": "muon", "lr": 3e-3, "weight_decay": 0.1},
 }
 REGULARIZERS = {

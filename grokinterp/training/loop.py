@@ -38,7 +38,7 @@ def train_run(config: RunConfig, rundir: RunDir, *, show_progress: bool | None =
         rundir.write_provenance(provenance(device, n_threads, engine=engine, init_scheme=config.model.init))
         if rundir.resume_path.exists():
             trainer.restore(read_resume(rundir))
-            _check_complete(rundir, trainer)
+            check_complete(rundir, trainer)
         cut_metrics(rundir.metrics_path, trainer.step)
         rundir.drop_checkpoints_from(trainer.step)
         rundir.end_path.unlink(missing_ok=True)
@@ -73,14 +73,14 @@ def _loop(trainer: Trainer, rundir: RunDir, show_progress: bool | None) -> None:
                 row, over = None, None
                 if step % settings.eval_every == 0 or step == last:
                     row = trainer.evaluate()
-                    _check_finite(row, step, trainer.config)
+                    check_finite(row, step, trainer.config)
                     log.append({"step": step, **row})
                     report(step, f"test accuracy {row['test_accuracy']:.3f}")
                     over = trainer.ending.reason(step, row["test_accuracy"])
                 accuracies = (row["train_accuracy"], row["test_accuracy"]) if row else ()
                 wanted = trainer.schedule.wants(step, row["test_loss"] if row else None, accuracies)
                 if wanted or over:
-                    _check_weights(trainer.weights, step, trainer.config)
+                    check_weights(trainer.weights, step, trainer.config)
                     write_checkpoint(rundir, step, trainer.weights)
                 if over and step < last:
                     log.sync()
@@ -92,7 +92,7 @@ def _loop(trainer: Trainer, rundir: RunDir, show_progress: bool | None) -> None:
         log.close()
 
 
-def _check_complete(rundir: RunDir, trainer: Trainer) -> None:
+def check_complete(rundir: RunDir, trainer: Trainer) -> None:
     """Everything before the step that training goes on from is there."""
     settings = trainer.config.train
     logged = {row["step"] for row in read_metrics(rundir.metrics_path)}
@@ -108,12 +108,22 @@ def _check_complete(rundir: RunDir, trainer: Trainer) -> None:
             )
 
 
-def _check_weights(weights: Weights, step: int, config: RunConfig) -> None:
+def check_weights(weights: Weights, step: int, config: RunConfig) -> None:
+    """Refuse to save weights that are no longer numbers.
+
+    Raises:
+        GrokinterpError: one of them is not.
+    """
     if not all(bool(w.isfinite().all()) for w in weights.values()):
         _diverged("a weight", step, config)
 
 
-def _check_finite(row: dict[str, float], step: int, config: RunConfig) -> None:
+def check_finite(row: dict[str, float], step: int, config: RunConfig) -> None:
+    """Refuse to log an evaluation that is no longer numbers.
+
+    Raises:
+        GrokinterpError: one of them is not.
+    """
     if not all(math.isfinite(value) for value in row.values()):
         _diverged("the loss", step, config)
 

@@ -13,7 +13,7 @@ from grokinterp.runs.provenance import provenance
 from grokinterp.runs.rundir import RunDir
 from grokinterp.runs.tensors import read_resume, write_checkpoint, write_resume
 from grokinterp.tasks import build_task
-from grokinterp.training.loop import _check_complete, _check_finite, _check_weights
+from grokinterp.training.loop import check_complete, check_finite, check_weights
 from grokinterp.training.replica_group import ReplicaGroup
 from grokinterp.training.stop import Interrupted, stop_on_signal
 from grokinterp.training.trainer import Trainer, build_trainer
@@ -65,7 +65,7 @@ def _go_back(rundir: RunDir, trainer: Trainer) -> None:
     """To the step that is saved, if any: the trainer, and what lies in the directory."""
     if rundir.resume_path.exists():
         trainer.restore(read_resume(rundir))
-        _check_complete(rundir, trainer)
+        check_complete(rundir, trainer)
     cut_metrics(rundir.metrics_path, trainer.step)
     rundir.drop_checkpoints_from(trainer.step)
     rundir.end_path.unlink(missing_ok=True)
@@ -115,11 +115,11 @@ def _visit_all(replicas: list[Replica], group: ReplicaGroup, rows: list[dict[str
 def _visit(replica: Replica, group: ReplicaGroup, index: int, row: dict[str, float] | None) -> None:
     trainer, step = replica.trainer, group.step
     if row is not None:
-        _check_finite(row, step, trainer.config)
+        check_finite(row, step, trainer.config)
         replica.log.append({"step": step, **row})
         trainer.ending.reason(step, row["test_accuracy"])
     accuracies = (row["train_accuracy"], row["test_accuracy"]) if row else ()
     if trainer.schedule.wants(step, row["test_loss"] if row else None, accuracies):
         weights = group.weights_of(index)
-        _check_weights(weights, step, trainer.config)
+        check_weights(weights, step, trainer.config)
         write_checkpoint(replica.rundir, step, weights)

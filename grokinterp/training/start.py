@@ -23,10 +23,10 @@ def train(config: RunConfig, directory: str | Path, *, resume: bool = True, show
     """
     rundir = RunDir(directory)
     if rundir.exists():
-        _check_same(rundir, config)
+        check_same(rundir, config)
         if is_finished(rundir, config):
             return open_run(directory)
-        _check_resumable(rundir, config)
+        check_resumable(rundir, config)
         if not resume:
             raise GrokinterpError(f"{directory} holds an unfinished run of this config; add --resume to go on")
     elif not rundir.is_free():
@@ -35,7 +35,7 @@ def train(config: RunConfig, directory: str | Path, *, resume: bool = True, show
     return open_run(directory)
 
 
-def _check_resumable(rundir: RunDir, config: RunConfig) -> None:
+def check_resumable(rundir: RunDir, config: RunConfig) -> None:
     """Starting over is right only where nothing is lost by it."""
     root, about = rundir.root, rundir.read_provenance()
     if about.get("engine") == "recorded":
@@ -61,7 +61,7 @@ def _brief(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:50]} ..."
 
 
-def _check_same(rundir: RunDir, config: RunConfig) -> None:
+def check_same(rundir: RunDir, config: RunConfig) -> None:
     """The same numbers are asked for; on which device they are computed may differ."""
     found = rundir.read_config()
     mine, theirs = config.model_dump(), found.model_dump()
