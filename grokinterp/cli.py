@@ -117,12 +117,13 @@ def train(
     regularizer: RegularizerFlags | None = None,  # ty: ignore[invalid-type-form]
     train: TrainFlags | None = None,  # ty: ignore[invalid-type-form]
 ) -> int:
-    """Train a preset (quick, nanda2023, ci), a TOML file, or a preset changed by flags.
+    """Train a preset, a TOML file, or a preset changed by flags.
 
     Parameters
     ----------
     preset
-        quick, nanda2023 or ci.
+        quick, nanda2023, ci, small, subtract, divide, no_decay, outliers, grokfast, stablemax, a5, power2022,
+        exploring2024, exploring2024_simple, exploring2024_lstm, exploring2024_mlp
     """
     from grokinterp.overrides import load_toml, override
     from grokinterp.reports import story

@@ -377,3 +377,11 @@ def test_train_size_is_the_floor_in_spite_of_binary_fractions(frac, n, size):
 def test_suggest_offers_the_nearest_name_or_all():
     assert suggest("qick", ["quick", "ci"]) == "did you mean quick?"
     assert suggest("zzz", ["quick", "ci"]) == "choose from quick, ci"
+
+
+def test_the_commands_help_names_every_preset():
+    from grokinterp import cli
+
+    assert cli.train.__doc__ is not None
+    listed = cli.train.__doc__.split("preset\n", 1)[1]
+    assert {word.strip(",") for word in listed.split()} >= set(PRESETS)
