@@ -19,7 +19,7 @@ from grokinterp.runs.metrics import MetricsLog
 from grokinterp.runs.provenance import provenance
 from grokinterp.runs.rundir import RunDir
 from grokinterp.runs.tensors import write_checkpoint, write_task
-from grokinterp.tasks import Task, build_task, draw_train_mask
+from grokinterp.tasks import Task, build_task, draw_labels, draw_train_mask
 
 
 class Recorder:
@@ -28,6 +28,7 @@ class Recorder:
     Attributes:
         task: The operation; `task.table[a, b]` are the answers, `task.layout.tokens(a, b)` the tokens.
         train_mask: The pairs to train on, (n_left, n_right).
+        labels: What to train on where the config has outliers or shuffled labels, (n_left, n_right); else None.
     """
 
     def __init__(self, directory: str | Path, config: RunConfig, train_mask: Any = None) -> None:
@@ -41,6 +42,7 @@ class Recorder:
             )
         if (self.train_mask & ~self.task.defined).any():
             raise GrokinterpError(f"train_mask names pairs for which {self.task.name} is not defined")
+        self.labels = draw_labels(self.task, self.train_mask, config.task)
         self._last: int | None = None
 
     def __enter__(self) -> Self:
@@ -50,7 +52,7 @@ class Recorder:
         self._lock = locked(self._rundir.lock_path, str(root))
         self._lock.__enter__()
         self._rundir.write_config(self._config)
-        write_task(self._rundir, self.task, self.train_mask)
+        write_task(self._rundir, self.task, self.train_mask, self.labels)
         about = provenance(torch.device("cpu"), torch.get_num_threads(), engine="recorded", init_scheme=None)
         self._rundir.write_provenance(about)
         self._log = MetricsLog(self._rundir.metrics_path)

@@ -142,3 +142,15 @@ def test_runs_of_every_architecture_give_their_models_and_snapshots_back(tmp_pat
         torch.testing.assert_close(again.logits, snapshot.logits, rtol=1e-6, atol=1e-7)
         with pytest.raises(gi.GrokinterpError, match="pass the task it was trained on"):
             gi.snapshot(model, gi.TaskConfig(p=11, layout=config.task.layout))
+
+
+def test_a_recorded_loop_of_an_mlp_with_outliers_has_its_labels(tmp_path):
+    changes = {"task": {"outliers": 6}, "model": {"kind": "mlp", "d_hidden": 12}}
+    config = override(small_config(), changes)
+    with gi.record(tmp_path / "own", config) as recorder:
+        assert recorder.labels is not None
+        recorder.save(0, gi.build_model(config))
+    run = gi.open(tmp_path / "own")
+    assert (run.trained_labels == recorder.labels).all()
+    gi.analyze(run, ["accuracy_loss"], show_progress=False)
+    assert "outliers" in set(run.table("accuracy_loss")["split"])
