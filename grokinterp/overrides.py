@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,10 @@ def override(config: RunConfig, *changes: Mapping[str, Any], source: str = "the 
     unless the preset or a change set them, so that a wider model also gets a wider MLP. Another kind of
     model, another operation or another optimizer starts from its own defaults.
     """
-    data = _explicit(config)
-    for change in changes:
-        for prepare in (_without_other_kind, _without_other_operands, _without_other_optimizer):
-            data = prepare(data, change)
-        data = _merge(data, change)
+    data, change = _explicit(config), reduce(_merge, changes, {})
+    for prepare in (_without_other_kind, _without_other_operands, _without_other_optimizer):
+        data = prepare(data, change)  # of the preset alone: what a file says is not dropped for a flag
+    data = _merge(data, change)
     return type(config).from_mapping(data, source=source)
 
 

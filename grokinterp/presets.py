@@ -91,7 +91,11 @@ def no_decay() -> RunConfig:
 
 
 def outliers() -> RunConfig:
-    """`small` with half of the pairs, 100 of which carry random labels (Power et al. 2022, appendix A.4)."""
+    """`small` with half of the pairs, 100 of which carry random labels (Power et al. 2022, appendix A.4).
+
+    Seen, two seeds: all labels are memorised (train accuracy 1.0, 99 % of it at steps 100 and 110), and test
+    accuracy settles at .92 and .88, its best .93 and .89, within 10,000 steps.
+    """
     task = {"frac_train": 0.5, "outliers": 100}
     return override(small(), {"name": "outliers", "task": task, "train": {"stop_after_grokking": None}})
 
@@ -110,8 +114,8 @@ def stablemax() -> RunConfig:
 def a5() -> RunConfig:
     """The product of A5 (60 elements), half of the pairs, AdamW lr 5e-3, decay 2.
 
-    Seen: train accuracy 99 % at step 60, test accuracy at 1,820. With lr 1e-3 and decay 1 test accuracy did not
-    get there within 10,000 steps (two seeds).
+    Seen, three seeds: train accuracy 99 % at step 60, test accuracy at 1,820, 2,990 and 4,090. With lr 1e-3 and
+    decay 1 test accuracy did not get there within 10,000 steps (two seeds).
     """
     changes = {"optimizer": {"lr": 5e-3, "weight_decay": 2.0}, "train": {"steps": 6000}}
     task = {"operation": "x.y", "group": "A5", "frac_train": 0.5}
@@ -164,7 +168,10 @@ def exploring2024_lstm() -> RunConfig:
 
 
 def exploring2024_mlp() -> RunConfig:
-    """Its MLP with two hidden layers of 512, on one-hot operands."""
+    """Its MLP with two hidden layers of 512, on one-hot operands.
+
+    Seen on the task of `small` (p = 59, full batch, one seed): train accuracy 99 % at step 90, test accuracy at 9,420.
+    """
     model = {"kind": "mlp", "n_layers": 2, "d_hidden": 512}
     return override(exploring2024(), {"name": "exploring2024_mlp", "model": model})
 

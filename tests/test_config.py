@@ -94,7 +94,7 @@ SLOW_GRADIENTS = st.sampled_from(
     [
         {},
         {"grokfast": "ema", "grokfast_lambda": 5.0, "grokfast_alpha": 0.9},
-        {"grokfast": "ma", "grokfast_lambda": 1.0, "grokfast_window": 7},
+        {"grokfast": "ma", "grokfast_lambda": 1.0, "grokfast_window": 1},
     ]
 )
 REGULARIZERS = st.fixed_dictionaries(
@@ -220,7 +220,7 @@ OWN_TABLE = [[0, 1, 2], [1, 2, 0], [2, 0, 1]]
 def test_a_table_of_one_s_own_takes_the_place_of_a_modulus_or_a_group_and_back():
     own = {"task": {"operation": "custom", "table": OWN_TABLE}}
     for before in ({}, {"operation": "x-y", "p": 12}, {"operation": "x.y", "group": "S3"}):
-        config = override(gi.RunConfig(), {"task": before}, own)
+        config = override(override(gi.RunConfig(), {"task": before}), own)
         assert (config.task.p, config.task.group, config.task.n_pairs) == (None, None, 9)
         assert config.task.file is None
         back = override(config, {"task": {"operation": "x.y", "group": "S4"}})
@@ -385,3 +385,40 @@ def test_the_commands_help_names_every_preset():
     assert cli.train.__doc__ is not None
     listed = cli.train.__doc__.split("preset\n", 1)[1]
     assert {word.strip(",") for word in listed.split()} >= set(PRESETS)
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "value"),
+    [
+        ("train", "steps", 100.0),
+        ("train", "steps", "100"),
+        ("model", "d_model", 16.0),
+        ("model", "n_heads", "4"),
+        ("task", "p", 13.0),
+        ("train", "threads", "2"),
+    ],
+)
+def test_what_is_not_written_as_a_whole_number_is_none(section, field, value):
+    """16.0 would be read as 16, after the fields that follow from it had been left empty."""
+    with pytest.raises(GrokinterpError, match=rf"{section}\.{field} = {value!r}: is not a whole number"):
+        gi.RunConfig.from_mapping({section: {field: value}})
+
+
+@pytest.mark.parametrize("value", ["yes", 0, 1.0])
+def test_a_switch_is_true_or_false(value):
+    with pytest.raises(GrokinterpError, match="is not true or false"):
+        gi.RunConfig.from_mapping({"model": {"causal": value}})
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd", "muon"])
+def test_what_a_file_says_is_not_dropped_for_a_flag(name):
+    """Of the preset it is: its decay was meant for its optimizer."""
+    file = {"optimizer": {"weight_decay": 0.3}, "model": {"d_model": 16}}
+    flags = {"optimizer": {"name": name}, "model": {"kind": "lstm"}}
+    if name == "adam":
+        with pytest.raises(GrokinterpError, match="adam takes no weight_decay"):
+            override(PRESETS["ci"](), file, flags)
+        return
+    config = override(PRESETS["ci"](), file, flags)
+    assert (config.optimizer.weight_decay, config.model.d_model) == (0.3, 16)
+    assert override(PRESETS["ci"](), flags).optimizer.weight_decay != PRESETS["ci"]().optimizer.weight_decay

@@ -26,7 +26,7 @@ def main() -> None:
         for run_name, config in SETS[name]():
             run = gi.train(config, settings.runs / run_name)
             rows.append({"run": run_name, **row_of(run)})
-            SAY.print(f"{run_name}: {gi_story(run)}")
+            SAY.print(f"{run_name}: {story_of(run)}")
             pd.DataFrame(rows).to_csv(settings.out / f"{name}.csv", index=False)
 
 
@@ -49,7 +49,7 @@ def row_of(run: gi.Run) -> dict[str, object]:
     }
 
 
-def gi_story(run: gi.Run) -> str:
+def story_of(run: gi.Run) -> str:
     """Events in a line."""
     phases = run.phases
     return f"memorised {phases.memorization_step}, generalised {phases.generalization_step}, last {phases.last_step}"

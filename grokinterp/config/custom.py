@@ -93,7 +93,9 @@ def _cell(path: Path, x: int, y: int, text: str) -> int:
 def _function_in(path: Path) -> Callable[[int, int], int | None]:
     try:
         found = runpy.run_path(str(path)).get("operation")
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise ValueError(f"{path} does not run: {_named(error)}") from None
     if not callable(found):
         raise ValueError(f"{path} defines no function operation(x, y)")
@@ -103,7 +105,9 @@ def _function_in(path: Path) -> Callable[[int, int], int | None]:
 def _answer(function: Callable[[int, int], Any], x: int, y: int) -> int:
     try:
         answer = function(x, y)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise ValueError(f"operation({x}, {y}) fails: {_named(error)}") from None
     if answer is None:
         return UNDEFINED

@@ -54,6 +54,16 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _window_fits(self) -> Self:
+        extra = self.regularizer
+        if extra.grokfast == "ma" and extra.grokfast_window > self.train.steps:
+            raise ValueError(
+                f"grokfast_window {extra.grokfast_window} is longer than the {self.train.steps} steps; "
+                "with the plain mean nothing happens before the window is full"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _engine_fits(self) -> Self:
         why = self.why_not_fast
         if self.model.kind != "transformer" and self.train.engine != "auto":

@@ -39,7 +39,7 @@ class OptimizerConfig(Section):
         if self.name == "adam" and self.weight_decay:
             raise ValueError("adam takes no weight_decay; use --optimizer.name adamw")
         if self.name not in ("sgd", "muon") and self.momentum:
-            raise ValueError("momentum belongs to sgd; Adam's is --optimizer.betas")
+            raise ValueError("momentum belongs to sgd and muon; Adam's is --optimizer.betas")
         if self.name == "sgd" and (self.betas, self.eps) != _OF_ADAM:
             raise ValueError("betas and eps belong to Adam; leave them out for sgd")
         if not all(0 <= beta < 1 for beta in self.betas):
@@ -130,10 +130,10 @@ class TrainConfig(Section):
                 return {**data, "checkpoint_every": max(1, steps // 40)}
         return data
 
-    @field_validator("batch_size")
+    @field_validator("batch_size", mode="before")
     @classmethod
-    def _at_least_one(cls, value: int | str | None) -> int | str | None:
-        if isinstance(value, int) and value < 1:
+    def _at_least_one(cls, value: Any) -> Any:
+        if value is not None and value != "auto" and (not isinstance(value, int) or value < 1):
             raise ValueError("is not a batch size; take at least 1, auto, or leave it out")
         return value
 

@@ -87,39 +87,52 @@ def _loop(replicas: list[Replica], show_progress: bool | None) -> list[str]:
             if asked and not last:
                 raise Interrupted(step)
             rows = group.evaluate() if step % settings.eval_every == 0 or last else None
-            failed = _visit_all(replicas, group, rows)
-            failures += failed.values()
+            over = _visit_all(replicas, group, rows)
+            failures += [sentence for sentence in over.values() if sentence is not None]
             if rows is not None:
                 accuracies = [row["test_accuracy"] for row in rows]
                 report(step, f"test accuracy {min(accuracies):.3f} to {max(accuracies):.3f}")
-            if last or len(failed) == len(replicas):
+            if last or len(over) == len(replicas):
                 return failures
-            if failed:
+            if over:
                 group.hand_back()
-                replicas = [replica for i, replica in enumerate(replicas) if i not in failed]
+                replicas = [replica for i, replica in enumerate(replicas) if i not in over]
                 group = ReplicaGroup([replica.trainer for replica in replicas])
             group.update()
 
 
-def _visit_all(replicas: list[Replica], group: ReplicaGroup, rows: list[dict[str, float]] | None) -> dict[int, str]:
-    """Log and save what is due at this step; a sentence for each replica, by its number, that can't go on."""
-    failed = {}
+def _visit_all(
+    replicas: list[Replica], group: ReplicaGroup, rows: list[dict[str, float]] | None
+) -> dict[int, str | None]:
+    """Log and save what is due at this step.
+
+    Returns, for each replica that goes no further, by its number: None where it has grokked as long ago as its config
+    asks for, and a sentence where it can't go on.
+    """
+    over: dict[int, str | None] = {}
     for i, replica in enumerate(replicas):
         try:
-            _visit(replica, group, i, rows[i] if rows is not None else None)
+            if _visit(replica, group, i, rows[i] if rows is not None else None):
+                over[i] = None
         except GrokinterpError as error:
-            failed[i] = f"{replica.rundir.root}: {error}"
-    return failed
+            over[i] = f"{replica.rundir.root}: {error}"
+    return over
 
 
-def _visit(replica: Replica, group: ReplicaGroup, index: int, row: dict[str, float] | None) -> None:
-    trainer, step = replica.trainer, group.step
+def _visit(replica: Replica, group: ReplicaGroup, index: int, row: dict[str, float] | None) -> bool:
+    """Whether the replica ends here, before its last step."""
+    trainer, step, reason = replica.trainer, group.step, None
     if row is not None:
         check_finite(row, step, trainer.config)
         replica.log.append({"step": step, **row})
-        trainer.ending.reason(step, row["test_accuracy"])
+        reason = trainer.ending.reason(step, row["test_accuracy"])
+    ends = reason is not None and step < trainer.config.train.steps
     accuracies = (row["train_accuracy"], row["test_accuracy"]) if row else ()
-    if trainer.schedule.wants(step, row["test_loss"] if row else None, accuracies):
+    if trainer.schedule.wants(step, row["test_loss"] if row else None, accuracies) or ends:
         weights = group.weights_of(index)
         check_weights(weights, step, trainer.config)
         write_checkpoint(replica.rundir, step, weights)
+    if ends:
+        replica.log.sync()
+        replica.rundir.write_end(step, str(reason))
+    return ends

@@ -12,6 +12,7 @@ from together import assert_agrees, config_of, folders, train_alone, train_both
 import grokinterp as gi
 from grokinterp.cli import run_command
 from grokinterp.errors import GrokinterpError
+from grokinterp.overrides import override
 from grokinterp.runs.files import locked
 from grokinterp.runs.rundir import RunDir
 from grokinterp.training import replica_loop
@@ -239,7 +240,6 @@ def test_configs_of_different_architectures_are_refused(tmp_path):
         ({"regularizer": {"norm": "initial"}}, r"regularizer\.norm"),
         ({"optimizer": {"name": "muon"}}, "muon"),
         ({"optimizer": {"decay_to": "init"}}, "decay_to init"),
-        ({"train": {"stop_after_grokking": 10}}, "stop_after_grokking"),
         ({"train": {"max_seconds": 10.0}}, "max_seconds"),
     ],
 )
@@ -347,3 +347,22 @@ def test_the_command_line_trains_replicas_and_goes_on_with_resume(tmp_path, caps
     assert run_command([*command[:-1], str(tmp_path / "many" / "ci-seed0")]) == 2
     assert run_command(["train", "ci", "--replicas", "1.5"]) == 2
     assert run_command(["train", "ci", "--replicas", "0", "--out", str(tmp_path / "none")]) == 2
+
+
+@pytest.mark.slow
+def test_a_replica_that_grokked_ends_by_itself_and_the_others_go_on(tmp_path):
+    config = override(gi.presets.ci(), {"train": {"stop_after_grokking": 30, "threads": 1}})
+    configs = gi.replica_configs(config, 2)
+    together = gi.train_replicas(configs, [tmp_path / "a", tmp_path / "b"], show_progress=False)
+    lasts = [run.phases.last_step for run in together]
+    assert max(lasts) < config.train.steps
+    assert lasts[0] != lasts[1]  # the other one went on
+    for run, last in zip(together, lasts, strict=True):
+        grokked = run.phases.generalization_step
+        assert (run.steps[-1], last) == (last, grokked + 40)  # known after five evaluations
+        assert run.rundir.read_end()["reason"].startswith(f"it grokked at step {grokked}")
+    alone = gi.train(configs[0], tmp_path / "alone", show_progress=False)
+    assert abs(alone.phases.last_step - lasts[0]) <= 20
+    before = [run.rundir.metrics_path.read_bytes() for run in together]
+    again = gi.train_replicas(configs, [tmp_path / "a", tmp_path / "b"], show_progress=False)
+    assert [run.rundir.metrics_path.read_bytes() for run in again] == before
