@@ -93,8 +93,8 @@ def no_decay() -> RunConfig:
 def outliers() -> RunConfig:
     """`small` with half of the pairs, 100 of which carry random labels (Power et al. 2022, appendix A.4).
 
-    Seen, two seeds: all labels are memorised (train accuracy 1.0, 99 % of it at steps 100 and 110), and test
-    accuracy settles at .92 and .88, its best .93 and .89, within 10,000 steps.
+    Seen, three seeds: all labels are memorised (train accuracy 1.0, 99 % at steps 100 to 110), and test accuracy is
+    .92, .88 and .94 after 10,000 steps: never 99 %, which `small` reaches with less data.
     """
     task = {"frac_train": 0.5, "outliers": 100}
     return override(small(), {"name": "outliers", "task": task, "train": {"stop_after_grokking": None}})
