@@ -1,7 +1,9 @@
 """The training loop: one flat function of a config, resumable at any step, bit for bit."""
 
 import math
-from typing import NoReturn
+from typing import Any, NoReturn
+
+import torch
 
 from grokinterp.config import RunConfig
 from grokinterp.device import resolve_device, thread_count
@@ -29,20 +31,31 @@ def train_run(config: RunConfig, rundir: RunDir, *, show_progress: bool | None =
     device = resolve_device(config.train.device)
     threads = config.train.threads or rundir.read_provenance().get("threads")
     with locked(rundir.lock_path, str(rundir.root)), thread_count(threads) as n_threads:
-        for path in rundir.leftovers():
-            path.unlink()
-        rundir.write_config(config)
-        task = build_task(config.task)
-        trainer = build_trainer(config, task, rundir, device)
-        engine = trainer.engine
-        rundir.write_provenance(provenance(device, n_threads, engine=engine, init_scheme=config.model.init))
-        if rundir.resume_path.exists():
-            trainer.restore(read_resume(rundir))
-            check_complete(rundir, trainer)
-        cut_metrics(rundir.metrics_path, trainer.step)
-        rundir.drop_checkpoints_from(trainer.step)
-        rundir.end_path.unlink(missing_ok=True)
-        _loop(trainer, rundir, show_progress)
+        _loop(prepare(config, rundir, device, n_threads), rundir, show_progress)
+
+
+def prepare(config: RunConfig, rundir: RunDir, device: torch.device, n_threads: int, **about: Any) -> Trainer:
+    """A trainer at the step that is saved, or at 0, and the directory as it was then; its lock is held.
+
+    Args:
+        about: What else goes into the provenance.
+
+    Raises:
+        GrokinterpError: what is saved does not belong to this run, or something before that step is missing.
+    """
+    for path in rundir.leftovers():
+        path.unlink()
+    rundir.write_config(config)
+    trainer = build_trainer(config, build_task(config.task), rundir, device)
+    about |= {"engine": trainer.engine, "init_scheme": config.model.init}
+    rundir.write_provenance(provenance(device, n_threads, **about))
+    if rundir.resume_path.exists():
+        trainer.restore(read_resume(rundir))
+        check_complete(rundir, trainer)
+    cut_metrics(rundir.metrics_path, trainer.step)
+    rundir.drop_checkpoints_from(trainer.step)
+    rundir.end_path.unlink(missing_ok=True)
+    return trainer
 
 
 def is_finished(rundir: RunDir, config: RunConfig) -> bool:

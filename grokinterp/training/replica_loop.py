@@ -8,15 +8,13 @@ from grokinterp.device import resolve_device, thread_count
 from grokinterp.errors import GrokinterpError
 from grokinterp.progress import progress_bar
 from grokinterp.runs.files import locked
-from grokinterp.runs.metrics import MetricsLog, cut_metrics
-from grokinterp.runs.provenance import provenance
+from grokinterp.runs.metrics import MetricsLog
 from grokinterp.runs.rundir import RunDir
-from grokinterp.runs.tensors import read_resume, write_checkpoint, write_resume
-from grokinterp.tasks import build_task
-from grokinterp.training.loop import check_complete, check_finite, check_weights
+from grokinterp.runs.tensors import write_checkpoint, write_resume
+from grokinterp.training.loop import check_finite, check_weights, prepare
 from grokinterp.training.replica_group import ReplicaGroup
 from grokinterp.training.stop import Interrupted, stop_on_signal
-from grokinterp.training.trainer import Trainer, build_trainer
+from grokinterp.training.trainer import Trainer
 
 
 @dataclass(eq=False)
@@ -44,31 +42,14 @@ def train_together(configs: list[RunConfig], rundirs: list[RunDir], *, show_prog
         for rundir in rundirs:
             stack.enter_context(locked(rundir.lock_path, str(rundir.root)))
         n_threads = stack.enter_context(thread_count(threads))
-        replicas, task = [], build_task(configs[0].task)
+        replicas = []
         for index, (config, rundir) in enumerate(zip(configs, rundirs, strict=True)):
-            for path in rundir.leftovers():
-                path.unlink()
-            rundir.write_config(config)
-            trainer = build_trainer(config, task, rundir, device)
-            about = {"engine": trainer.engine, "init_scheme": config.model.init}
-            which = {"replicas": len(configs), "replica": index}
-            rundir.write_provenance(provenance(device, n_threads, **about, **which))
-            _go_back(rundir, trainer)
+            trainer = prepare(config, rundir, device, n_threads, replicas=len(configs), replica=index)
             log = stack.enter_context(contextlib.closing(MetricsLog(rundir.metrics_path)))
             replicas.append(Replica(rundir, trainer, log))
         if len({replica.trainer.step for replica in replicas}) > 1:
             raise GrokinterpError("another process has trained some of these replicas; call again to go on")
         return _loop(replicas, show_progress)
-
-
-def _go_back(rundir: RunDir, trainer: Trainer) -> None:
-    """To the step that is saved, if any: the trainer, and what lies in the directory."""
-    if rundir.resume_path.exists():
-        trainer.restore(read_resume(rundir))
-        check_complete(rundir, trainer)
-    cut_metrics(rundir.metrics_path, trainer.step)
-    rundir.drop_checkpoints_from(trainer.step)
-    rundir.end_path.unlink(missing_ok=True)
 
 
 def _loop(replicas: list[Replica], show_progress: bool | None) -> list[str]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch_networks import TorchMLP
 from twins import (
-    MODULI,
+    TASKS,
     TOLERANCE,
     ModuleForward,
     assert_close,
@@ -27,15 +27,6 @@ from grokinterp.models.forward import build_forward
 from grokinterp.models.hooked_networks import HookedMLP
 from grokinterp.models.mlp import MLPForward
 from grokinterp.tasks import build_task
-
-TASKS = st.one_of(
-    st.builds(
-        lambda op, p: {"operation": op, "p": p}, st.sampled_from(["x+y", "x/y", "x^2+y^2"]), st.sampled_from(MODULI)
-    ),
-    st.builds(lambda p: {"operation": "x+y+z", "p": p}, st.sampled_from([2, 3, 5])),
-    st.just({"operation": "x+y+z+w", "p": 3}),
-    st.just({"operation": "x.y.x", "group": "S3"}),
-)
 
 
 @st.composite

@@ -2,11 +2,20 @@
 
 import torch
 import torch.nn.functional as F
+from hypothesis import strategies as st
 
 import grokinterp as gi
 from grokinterp.models.weights import init_weights, is_trained, weight_specs
 
 MODULI = (2, 3, 5, 7, 12, 13)
+TASKS = st.one_of(
+    st.builds(
+        lambda op, p: {"operation": op, "p": p}, st.sampled_from(["x+y", "x/y", "x^2+y^2"]), st.sampled_from(MODULI)
+    ),
+    st.builds(lambda p: {"operation": "x+y+z", "p": p}, st.sampled_from([2, 3, 5])),
+    st.just({"operation": "x+y+z+w", "p": 3}),
+    st.sampled_from([{"operation": operation, "group": "S3"} for operation in ("x.y", "x.y.x")]),
+)
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 
 
