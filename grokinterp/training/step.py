@@ -6,10 +6,9 @@ import torch
 
 from grokinterp.config import RunConfig
 from grokinterp.models.spec import Weights, is_bias
-from grokinterp.models.training_forward import TrainingForward
 from grokinterp.training.data import Pairs
+from grokinterp.training.differentiate import Differentiate
 from grokinterp.training.gradients import Gradients, build_grokfast, orthogonalize
-from grokinterp.training.losses import training_loss
 from grokinterp.training.optimizers import Descent
 from grokinterp.training.perturb import FixedNorm, GaussianNoise, sam_offsets
 
@@ -33,14 +32,13 @@ class Stepper:
 
     **Differs:** in the code of Power et al. weight noise also falls on LayerNorm's biases, and update noise is
     divided by Adam's bias correction 1 - beta_1^t, so that it is ten times as large at first.
-    **Known values:** with nothing on, bit for bit forward, loss, backward and torch's step in turn.
+    **Known values:** with nothing on and by autograd, bit for bit forward, loss, backward and torch's step in turn.
     """
 
-    def __init__(self, config: RunConfig, forward: TrainingForward, weights: Weights, trained: list[str]) -> None:
-        """Weights named in `trained` are leaves that require gradients, and have their initial values."""
-        self._config, self._forward, self._weights = config, forward, weights
-        self._trained = {name: weights[name] for name in trained}
-        self._dtype = getattr(torch, config.train.loss_dtype)
+    def __init__(self, config: RunConfig, weights: Weights, trained: Weights, differentiate: Differentiate) -> None:
+        """`trained` are those of the weights that are leaves and require gradients, at their initial values."""
+        self._config, self._weights, self._trained = config, weights, trained
+        self._differentiate = differentiate
         extra, seed = config.regularizer, config.train.seed
         noisy = {name: weight for name, weight in self._trained.items() if not is_bias(name)}
         self._weight_noise = _noise("weight noise", seed, extra.weight_noise, noisy)
@@ -78,13 +76,7 @@ class Stepper:
         weights = self._weights
         if offsets:
             weights = weights | {name: weights[name] + offset for name, offset in offsets.items()}
-        logits = self._forward(weights, batch.left, batch.right)
-        # at the last position, or at each: a row of logits for every label
-        loss = training_loss(self._config.train.loss, logits.flatten(0, -2), batch.label.flatten(), self._dtype)
-        for weight in self._trained.values():
-            weight.grad = None
-        loss.backward()
-        return {name: weight.grad for name, weight in self._trained.items() if weight.grad is not None}
+        return self._differentiate(weights, batch)
 
     def state(self) -> dict[str, Any]:
         """Everything that `restore` needs to go on bit for bit, the weights apart.

@@ -17,8 +17,9 @@ from grokinterp.runs.tensors import write_task
 from grokinterp.tasks import Task, draw_labels, draw_train_mask
 from grokinterp.training.checkpointing import CheckpointSchedule
 from grokinterp.training.data import BatchOrder, Pairs, all_pairs, in_training, next_tokens
+from grokinterp.training.differentiate import build_differentiate, build_fused
 from grokinterp.training.ending import Ending
-from grokinterp.training.evaluate import evaluate
+from grokinterp.training.evaluate import Evaluator
 from grokinterp.training.step import Stepper
 
 FOREIGN_STATE = "resume.pt does not belong to this run; train into another --out"
@@ -35,6 +36,7 @@ class Trainer:
     config: RunConfig
     task: Task
     forward: Forward
+    evaluator: Evaluator
     weights: Weights
     stepper: Stepper
     dropout: Dropout | None
@@ -49,8 +51,7 @@ class Trainer:
 
     def evaluate(self) -> dict[str, float]:
         """Losses, accuracies and norm of the weights now."""
-        dtype = getattr(torch, self.config.train.loss_dtype)
-        return evaluate(self.forward, self.weights, self.pairs, self.is_train, dtype, self.task.n_answers)
+        return self.evaluator(self.weights)
 
     def update(self) -> None:
         """One optimizer step."""
@@ -108,10 +109,9 @@ def build_trainer(config: RunConfig, task: Task, rundir: RunDir, device: torch.d
     weights = init_weights(config.model, task.layout, size, dtype)
     weights = {name: value.to(device) for name, value in weights.items()}
     specs = weight_specs(config.model, task.layout, size)
-    trained = [name for name, spec in specs.items() if is_trained(spec, config.model)]
-    for name in trained:
-        weights[name].requires_grad_()
+    trained = {name: weights[name].requires_grad_() for name, spec in specs.items() if is_trained(spec, config.model)}
     through, dropout = build_training_forward(config, task, dtype)
+    network = build_fused(config, task, device)
     mask = draw_train_mask(task, config.task.frac_train, config.task.split_seed)
     labels = draw_labels(task, mask, config.task)
     write_task(rundir, task, mask, labels)
@@ -119,14 +119,15 @@ def build_trainer(config: RunConfig, task: Task, rundir: RunDir, device: torch.d
     train_pairs = pairs.select(is_train)
     if config.train.loss_on == "sequence":
         train_pairs = next_tokens(task, train_pairs)
+    measured = isinstance(through, Forward) and dropout is None
+    forward = through if measured else build_forward(config.model, task.layout, size, dtype=dtype)
     return Trainer(
         config,
         task,
-        through
-        if isinstance(through, Forward) and dropout is None
-        else build_forward(config.model, task.layout, size, dtype=dtype),
+        forward,
+        Evaluator(forward, pairs, is_train, getattr(torch, config.train.loss_dtype), task.n_answers, network),
         weights,
-        Stepper(config, through, weights, trained),
+        Stepper(config, weights, trained, build_differentiate(config, through, trained, network)),
         dropout,
         pairs,
         is_train,

@@ -12,6 +12,7 @@ from grokinterp.models.forward import build_forward
 from grokinterp.models.weights import init_weights, is_trained, weight_specs
 from grokinterp.tasks import build_task, draw_train_mask
 from grokinterp.training.data import Pairs, all_pairs, in_training
+from grokinterp.training.differentiate import ByAutograd
 from grokinterp.training.step import Stepper
 
 W, B = "blocks.0.mlp.W_in", "unembed.b_U"
@@ -63,11 +64,17 @@ def quadratic_config(optimizer=None, regularizer=None, steps=1000):
     )
 
 
+def autograd_stepper(config, forward, weights, trained):
+    """A stepper of the weights named in `trained`."""
+    named = {name: weights[name] for name in trained}
+    return Stepper(config, weights, named, ByAutograd(config, forward, named))
+
+
 def quadratic_path(config, updates):
     """The weights before each update and after the last, and the forward with what it saw."""
     weights = {name: value.clone().requires_grad_() for name, value in START.items()}
     forward = QuadraticForward()
-    stepper, path = Stepper(config, forward, weights, [W, B]), [copy_of(weights)]
+    stepper, path = autograd_stepper(config, forward, weights, [W, B]), [copy_of(weights)]
     for step in range(updates):
         stepper.update(ONE_PAIR, step)
         path.append(copy_of(weights))
@@ -103,7 +110,7 @@ class Network:
             self.weights[name].requires_grad_()
         mask = draw_train_mask(task, config.task.frac_train, config.task.split_seed)
         self.pairs = all_pairs(task).select(in_training(task, mask))
-        self.stepper = Stepper(config, self.forward, self.weights, self.trained)
+        self.stepper = autograd_stepper(config, self.forward, self.weights, self.trained)
 
     def batch(self, step: int) -> Pairs:
         """Every other step leaves pairs out."""

@@ -58,12 +58,12 @@ def test_wall_time_adds_up_over_resumes(monkeypatch):
 
 
 SOON = small_config(
-    task={"p": 13, "frac_train": 0.8},
-    model={"d_model": 32, "d_mlp": 128},
-    optimizer={"lr": 2e-2, "weight_decay": 2.0},
+    task={"p": 37, "frac_train": 0.7},
+    model={"d_model": 64, "d_mlp": 256},
+    optimizer={"lr": 5e-3, "weight_decay": 3.0},
     train={"steps": 4000, "stop_after_grokking": 30, "checkpoint_every": 1000, "eval_every": 5},
 )
-"""Generalises near step 600."""
+"""Generalises at step 85 to 370 with five of six seeds of the initial weights, and later with the other."""
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from steppers import (
     Network,
     QuadraticForward,
     W,
+    autograd_stepper,
     copy_of,
     gradient_at,
     largest_difference,
@@ -24,7 +25,6 @@ import grokinterp as gi
 from grokinterp.seeding import generator
 from grokinterp.training.losses import cross_entropy
 from grokinterp.training.perturb import FixedNorm, GaussianNoise, sam_offsets, total_norm
-from grokinterp.training.step import Stepper
 
 
 def plus(weights, other, factor=1.0):
@@ -197,7 +197,7 @@ def test_training_at_a_fixed_norm_is_descent_and_rescaling_in_turn():
 
 def test_the_norm_is_that_of_the_weights_that_are_trained():
     weights = {W: START[W].clone().requires_grad_(), B: START[B].clone()}
-    stepper = Stepper(quadratic_config(regularizer={"norm": "initial"}), QuadraticForward(), weights, [W])
+    stepper = autograd_stepper(quadratic_config(regularizer={"norm": "initial"}), QuadraticForward(), weights, [W])
     for step in range(5):
         stepper.update(ONE_PAIR, step)
     assert float(weights[W].detach().norm()) == pytest.approx(float(START[W].norm()), rel=1e-15)

@@ -7,6 +7,7 @@ from steppers import (
     Network,
     W,
     assert_same,
+    autograd_stepper,
     config_of,
     copy_of,
     gradient_at,
@@ -18,7 +19,6 @@ from steppers import (
 from grokinterp.seeding import generator
 from grokinterp.training.losses import cross_entropy
 from grokinterp.training.optimizers import build_optimizer, learning_rate, set_learning_rate
-from grokinterp.training.step import Stepper
 
 MLP = {"kind": "mlp", "d_hidden": 20}
 PLAIN = {
@@ -182,7 +182,7 @@ def test_start_and_norm_come_with_the_state_and_not_from_the_weights_that_a_step
     with torch.no_grad():
         for weight in second.weights.values():
             weight.mul_(2.0)
-    second.stepper = Stepper(second.config, second.forward, second.weights, second.trained)
+    second.stepper = autograd_stepper(second.config, second.forward, second.weights, second.trained)
     second.load(first.save())
     second.train(7, 14)
     assert_same(second.weights, whole.weights)

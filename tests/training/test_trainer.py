@@ -9,6 +9,7 @@ import grokinterp as gi
 from grokinterp.models.dropout import Dropout
 from grokinterp.overrides import override
 from grokinterp.runs.rundir import RunDir
+from grokinterp.training.evaluate import Evaluator
 from grokinterp.training.trainer import Trainer, build_trainer
 
 
@@ -79,7 +80,7 @@ def test_residual_dropout_acts_on_what_each_sublayer_adds(tmp_path):
     left, right = trainer.pairs.left, trainer.pairs.right
     w = trainer.weights
     with torch.no_grad():
-        logits = trainer.stepper._forward(w, left, right)
+        logits = trainer.stepper._differentiate._forward(w, left, right)
     last = (w["embed.W_E"][trainer.task.layout.slots[-1].token] + w["pos_embed.W_pos"][-1]) @ w["unembed.W_U"]
     torch.testing.assert_close(logits, last.detach().expand_as(logits), rtol=1e-5, atol=1e-5)
 
@@ -90,8 +91,8 @@ def test_training_metrics_are_by_the_labels_and_test_metrics_by_the_answers(tmp_
     changed = trainer.pairs.label != truth
     assert 0 < int(changed.sum()) <= 8
     assert bool(trainer.is_train[changed].all())
-    trainer.forward = Knows(torch.nn.functional.one_hot(trainer.pairs.label, trainer.task.n_answers).float() * 50)
-    row = trainer.evaluate()
+    knows = Knows(torch.nn.functional.one_hot(trainer.pairs.label, trainer.task.n_answers).float() * 50)
+    row = Evaluator(knows, trainer.pairs, trainer.is_train, torch.float64)(trainer.weights)
     assert (row["train_accuracy"], row["test_accuracy"]) == (1.0, 1.0)
 
 
