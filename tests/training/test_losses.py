@@ -12,6 +12,7 @@ from grokinterp.training.losses import (
     SMALLEST,
     cross_entropy,
     cross_entropy_each,
+    loss_gradient,
     squared_error,
     stablemax,
     training_loss,
@@ -181,3 +182,27 @@ def test_losses_are_computed_in_the_dtype_asked_for_and_gradients_come_back_in_t
         assert logits.grad.dtype == torch.float32
     exact = {"cross_entropy": cross_entropy, "stablemax": stablemax, "mse": squared_error}[kind](logits, label)
     assert torch.equal(loss, exact)
+
+
+@pytest.mark.parametrize("sure", [0.0, 1.0, 10.0, 40.0, 90.0, 300.0])
+def test_the_gradient_in_place_keeps_the_digits_of_float64_however_sure_the_network_is(sure):
+    stream = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 23, (50,), generator=stream)
+    logits = 3 * torch.randn(50, 23, generator=stream) + sure * torch.nn.functional.one_hot(labels, 23)
+    truth = logits.double().softmax(dim=1).scatter(1, labels[:, None], 0.0) / len(labels)
+    truth.scatter_(1, labels[:, None], -truth.sum(dim=1, keepdim=True))  # autograd's 1 - p has lost its digits here
+    found = loss_gradient("cross_entropy", logits.T.clone(), labels).T.double()
+    spread = 1 + (logits.amax(dim=1) - logits.amin(dim=1)).double()[:, None]
+    kept = truth.abs() > 1e-29
+    assert bool(((found - truth).abs() <= 2e-7 * spread * truth.abs())[kept].all())
+    assert float(found[~kept].abs().max() if (~kept).any() else 0) <= 1.1e-29
+
+
+@pytest.mark.parametrize("kind", ["cross_entropy", "stablemax", "mse"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_gradient_of_each_loss_is_autograd_s(kind, dtype):
+    logits = 3 * torch.randn(7, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    labels = torch.tensor([0, 1, 2, 3, 4, 4, 0])
+    leaf = logits.clone().requires_grad_()
+    (truth,) = torch.autograd.grad(training_loss(kind, leaf, labels, dtype), leaf)
+    torch.testing.assert_close(loss_gradient(kind, logits.T.clone(), labels, dtype).T, truth, rtol=1e-6, atol=1e-9)

@@ -14,8 +14,8 @@ from grokinterp.models.fused.readout import Buffers, Folded, fold, read, read_ba
 from grokinterp.models.spec import Weights
 from grokinterp.tasks.layouts import Layout
 
-LossGradient = Callable[[Float[Tensor, "B C"]], Float[Tensor, "B C"]]
-"""The gradient of a loss with respect to the logits (answers first in memory), which may be overwritten."""
+LossGradient = Callable[[Float[Tensor, "C B"]], Float[Tensor, "C B"]]
+"""The gradient of a loss with respect to the logits, answers first, which may be overwritten."""
 
 
 def is_fusible(config: ModelConfig, layout: Layout) -> bool:
@@ -68,7 +68,7 @@ class FusedNetwork:
         if found is None:
             return None
         room, folded, tables = found
-        dlogits = loss_gradient(room.logits.T).T
+        dlogits = loss_gradient(room.logits)
         of_readout, d_skip = read_backward(room, folded, weights, tables.x[-1], dlogits)
         return of_readout | attend_backward(weights, self._layout, bags, tables, room, d_skip)
 

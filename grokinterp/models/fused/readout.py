@@ -56,11 +56,11 @@ class Buffers:
 
 @dataclass(frozen=True, eq=False)
 class Folded:
-    """z1 -> pre, z1 -> logits and neurons -> logits; the last row of the first two is the constant."""
+    """z1 -> pre, z1 -> logits and (transposed) neurons -> logits; the last row of the first two is the constant."""
 
     to_pre: Float[Tensor, "Z1 M"]
     to_logits: Float[Tensor, "Z1 C"]
-    w_l: Float[Tensor, "M C"]
+    w_l: Float[Tensor, "C M"]
 
 
 def fold(weights: Weights, skip: Float[Tensor, " D"]) -> Folded:
@@ -70,13 +70,13 @@ def fold(weights: Weights, skip: Float[Tensor, " D"]) -> Folded:
     to_pre, to_logits = rows @ w_in, rows @ w_u
     to_pre[-1] += weights[MLP + "b_in"]
     to_logits[-1] += torch.mv(w_u.T, weights[MLP + "b_out"]).add_(weights["unembed.b_U"])
-    return Folded(to_pre, to_logits, weights[MLP + "W_out"] @ w_u)
+    return Folded(to_pre, to_logits, w_u.T @ weights[MLP + "W_out"].T)
 
 
 def read(room: Buffers, folded: Folded) -> None:
     """Neurons and logits from z."""
     torch.mm(room.z1, folded.to_pre, out=room.neurons).relu_()
-    torch.mm(folded.to_logits.T, room.z1.T, out=room.logits).addmm_(folded.w_l.T, room.neurons.T)
+    torch.mm(folded.to_logits.T, room.z1.T, out=room.logits).addmm_(folded.w_l, room.neurons.T)
 
 
 def read_backward(
@@ -87,7 +87,7 @@ def read_backward(
         room.d_neurons = torch.empty_like(room.neurons)
     d_neurons = room.d_neurons
     d_w_l, d_to_logits = dlogits @ room.neurons, dlogits @ room.z1
-    torch.mm(dlogits.T, folded.w_l.T, out=d_neurons)
+    torch.mm(dlogits.T, folded.w_l, out=d_neurons)
     torch.ops.aten.threshold_backward.grad_input(d_neurons, room.neurons, 0.0, grad_input=d_neurons)
     d_to_pre = room.z1.T @ d_neurons
     torch.mm(d_neurons, folded.to_pre[:-1].T, out=room.dz).addmm_(dlogits.T, folded.to_logits[:-1].T)
@@ -106,7 +106,7 @@ def _unfold(
     rows = torch.cat([weights[W_O].flatten(0, 1), (skip + weights[B_O])[None]])
     d_rows = (d_to_pre @ w_in.T).addmm_(d_to_logits.T, w_u.T)
     constant = d_to_logits[:, -1].contiguous()
-    d_w_u = (w_out.T @ d_w_l.T).addmm_(rows.T, d_to_logits.T).addr_(weights[MLP + "b_out"], constant)
+    d_w_u = (d_w_l @ w_out).addmm_(d_to_logits, rows).addr_(constant, weights[MLP + "b_out"])
     gradients = {
         W_O: d_rows[:-1].view_as(weights[W_O]),
         B_O: d_rows[-1],
@@ -114,7 +114,7 @@ def _unfold(
         MLP + "b_in": d_to_pre[-1],
         MLP + "W_out": d_w_l.T @ w_u.T,
         MLP + "b_out": torch.mv(w_u, constant),
-        "unembed.W_U": d_w_u,
+        "unembed.W_U": d_w_u.T.contiguous(),
         "unembed.b_U": constant,
     }
     return gradients, d_rows[-1]
