@@ -9,8 +9,8 @@ from grokinterp.overrides import override
 def quick() -> RunConfig:
     """Architecture and initialisation of Nanda et al. 2023 at a higher learning rate and decay.
 
-    p = 113, 30 % of the pairs, full batch; AdamW lr 5e-3, weight decay 2, betas (0.9, 0.98), 1,200 steps.
-    Seen on two cores in under a minute: train accuracy 99 % near step 70, test accuracy near 560.
+    p = 113, 30 % of the pairs, full batch; AdamW lr 5e-3, weight decay 2, betas (0.9, 0.98), 1,000 steps.
+    Seen on two cores in 25 s: train accuracy 99 % at step 70, test accuracy at 540, test loss 5e-6 at the end.
     """
     return RunConfig.from_mapping(
         {
@@ -18,7 +18,7 @@ def quick() -> RunConfig:
             "task": {"operation": "x+y", "p": 113, "frac_train": 0.3},
             "model": {"d_model": 128, "n_heads": 4, "d_mlp": 512, "activation": "relu", "init": "nanda"},
             "optimizer": {"lr": 5e-3, "weight_decay": 2.0, "betas": (0.9, 0.98), "warmup_steps": 10},
-            "train": {"steps": 1200, "checkpoint_log_points": 14, "checkpoint_every": 30, "checkpoint_dense": 0.5},
+            "train": {"steps": 1000, "checkpoint_log_points": 14, "checkpoint_every": 25, "checkpoint_dense": 0.5},
         }
     )
 

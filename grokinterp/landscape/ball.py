@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -19,8 +20,31 @@ class WorstInBall:
     worst: float
 
 
+@runtime_checkable
+class HandDifferentiated(Protocol):
+    """A function that has its value and its gradient without autograd."""
+
+    def value(self, flat: Float[Tensor, " n"]) -> float:
+        """f."""
+        ...
+
+    def value_and_gradient(self, flat: Float[Tensor, " n"]) -> tuple[float, Float[Tensor, " n"]]:
+        """f and its gradient."""
+        ...
+
+
+def value_at(function: Callable[[Tensor], Tensor], x: Tensor) -> float:
+    """f at x."""
+    if isinstance(function, HandDifferentiated):
+        return function.value(x)
+    with torch.no_grad():
+        return float(function(x))
+
+
 def value_and_gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[float, Tensor]:
-    """f and its gradient at x."""
+    """f and its gradient at x, by f's own means where it has them, by autograd otherwise."""
+    if isinstance(function, HandDifferentiated):
+        return function.value_and_gradient(x)
     point = x.detach().requires_grad_()
     value = function(point)
     (gradient,) = torch.autograd.grad(value, point)
@@ -72,8 +96,7 @@ def worst_in_ball(
             length = direction.double().norm()
         point = x0 + scale * (direction / length.to(x0.dtype) * radius)
         if step == n_steps - 1:
-            with torch.no_grad():
-                value = float(function(point))
+            value = value_at(function, point)
         else:
             value, slope = value_and_gradient(function, point)
         one_step = value if step == 0 else one_step

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from scipy.optimize import minimize
 from torch import Tensor
 
+from grokinterp.landscape.ball import value_and_gradient
 from grokinterp.seeding import generator
 
 STEEP = 1e3
@@ -73,11 +74,9 @@ def keskar_phi(
     def at(u: np.ndarray) -> tuple[float, np.ndarray]:
         """f and its gradient at y = radius * u."""
         nonlocal best, calls
-        point = torch.from_numpy(u).to(x0.device).requires_grad_()
-        value = function(x0 + inverse @ (radius * point))
-        (gradient,) = torch.autograd.grad(value, point)
-        best, calls = max(best, float(value.detach())), calls + 1
-        return float(value.detach()), gradient.cpu().numpy()
+        value, gradient = value_and_gradient(function, x0 + inverse @ (radius * torch.from_numpy(u).to(x0.device)))
+        best, calls = max(best, value), calls + 1
+        return value, (radius * (inverse.T @ gradient)).cpu().numpy()
 
     starts = [np.zeros(len(radius)), *np.random.default_rng(seed).choice([-1.0, 1.0], size=(n_corners, len(radius)))]
     f_start, *_ = (_ascend(at, start, max_iterations, max_evaluations) for start in starts)

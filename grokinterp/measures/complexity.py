@@ -175,7 +175,7 @@ def compute_compressed(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     weights, tolerance = snapshot.trained_weights, params["loss_tolerance"]
 
     def loss(changed: "dict[str, Tensor]") -> float:
-        return float(snapshot.loss_under(changed))
+        return snapshot.loss_at(changed)
 
     with torch.no_grad():
         before = loss({})

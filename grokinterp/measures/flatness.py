@@ -33,11 +33,11 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     draws = [draw(weights, params["seed"] + i) for i in range(n)]
     rows = []
     with torch.no_grad():
-        base = float(snapshot.loss_under({}))
+        base = snapshot.loss_at({})
         for form, sigmas in params["sigmas"].items():
             scale = noise_scale(weights, form)
             for sigma in sigmas:
-                losses = [float(snapshot.loss_under(perturb(weights, scale, xi, sigma))) for xi in draws]
+                losses = [snapshot.loss_at(perturb(weights, scale, xi, sigma)) for xi in draws]
                 values = torch.tensor(losses, dtype=torch.float64) - base
                 low, median, high = values.quantile(torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64)).tolist()
                 rows.append(
@@ -135,7 +135,7 @@ def compute_slices(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     with torch.no_grad():
         for alpha in params["slice_alphas"]:
             moved = [{name: w + alpha * line[name] for name, w in weights.items()} for line in lines]
-            values = [float(snapshot.loss_under(changed)) for changed in (moved if alpha else moved[:1])]
+            values = [snapshot.loss_at(changed) for changed in (moved if alpha else moved[:1])]
             losses = torch.tensor(values if alpha else values * n, dtype=torch.float64)
             low, median, high = losses.quantile(torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64)).tolist()
             rows.append(

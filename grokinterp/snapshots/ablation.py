@@ -17,6 +17,7 @@ from grokinterp.harmonics.cyclic import fourier_basis, frequencies, row_frequenc
 from grokinterp.models.fast_forward import FastForward
 from grokinterp.models.lstm import LSTMForward
 from grokinterp.models.mlp import MLPForward
+from grokinterp.models.pair_logits import PairLogits
 from grokinterp.models.weights import Weights
 from grokinterp.snapshots.network import CHUNK
 from grokinterp.snapshots.snapshot import Snapshot
@@ -79,15 +80,17 @@ class Bench:
         rows = grid.flatten(0, 1) if complete else grid[self.pairs[0], self.pairs[1]]
         return rows.to(self.fast.weights["embed.W_E"].dtype)
 
+    @cached_property
+    def _chunks(self) -> list[PairLogits]:
+        left, right, _ = self.pairs
+        pieces = zip(left.split(CHUNK), right.split(CHUNK), strict=True)
+        return [PairLogits(self.snapshot.forward, a, b) for a, b in pieces]
+
     def logits(self, changed: Weights) -> Float[Tensor, "n n_answers"]:
         """Logits of all pairs with some weights replaced."""
         dtype = self.fast.weights["embed.W_E"].dtype
         weights = {**self.fast.weights, **{name: value.to(dtype) for name, value in changed.items()}}
-        left, right, _ = self.pairs
-        with torch.no_grad():
-            pieces = zip(left.split(CHUNK), right.split(CHUNK), strict=True)
-            parts = [self.snapshot.forward(weights, a, b) for a, b in pieces]
-        return torch.cat(parts)[:, : self.snapshot.task.n_answers]
+        return torch.cat([chunk(weights)[:, : self.snapshot.task.n_answers] for chunk in self._chunks])
 
     def score(self, logits: Float[Tensor, "n n_answers"]) -> Float[Tensor, "n_splits 2"]:
         """Mean loss (nats) and accuracy of logits at the pairs, a row for each split.

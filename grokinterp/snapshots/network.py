@@ -1,6 +1,6 @@
 """A network at one moment: its weights in float64, and what one forward over all pairs gives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -10,6 +10,8 @@ from torch import Tensor
 
 from grokinterp.errors import NotApplicableError
 from grokinterp.models.forward import Activations, Forward
+from grokinterp.models.fused import cross_entropy_gradient_
+from grokinterp.models.pair_logits import PairLogits, is_by_hand
 from grokinterp.models.weights import Weights
 from grokinterp.tasks import Task
 
@@ -128,6 +130,30 @@ class Network:
         label = (self.task.table if self.trained_labels is None else self.trained_labels)[left, right]
         return torch.tensor(left, device=device), torch.tensor(right, device=device), torch.tensor(label, device=device)
 
+    @cached_property
+    def _at_loss_pairs(self) -> PairLogits:
+        left, right, _ = self.loss_pairs
+        return PairLogits(self.forward, left, right)
+
+    @torch.no_grad()
+    def loss_at(self, changed: Weights) -> float:
+        """`loss_under`, of which no gradient is wanted; faster for many perturbations in turn."""
+        logits = self._at_loss_pairs({**self.weights, **changed})[:, : self.task.n_answers]
+        return float(torch.nn.functional.cross_entropy(logits.double(), self.loss_pairs[2]))
+
+    def loss_and_gradient(self, changed: Weights) -> tuple[float, Weights] | None:
+        """`loss_under` and its gradient with respect to all weights; None where autograd is to do it."""
+        label, losses = self.loss_pairs[2], []
+        if self._at_loss_pairs.is_by_hand and self.weights["unembed.W_U"].shape[1] != self.task.n_answers:
+            return None  # outputs beyond the answers take no part in the loss
+
+        def of_loss(logits: Tensor) -> Tensor:
+            losses.append(float(torch.nn.functional.cross_entropy(logits.T.double(), label)))
+            return cross_entropy_gradient_(logits, label)
+
+        found = self._at_loss_pairs.gradients({**self.weights, **changed}, of_loss)
+        return None if found is None else (losses[-1], found)
+
     def loss_under(self, changed: Weights) -> Float[Tensor, ""]:
         """Mean cross-entropy over `loss_pairs` with some weights replaced; differentiable."""
         left, right, label = self.loss_pairs
@@ -147,11 +173,13 @@ class Network:
     def activations(self) -> Activations:
         """Everything one forward over the whole grid leaves at the last position, a-major."""
         left, right = self._grid
+        if is_by_hand(self.forward, left.device):  # its buffers are this snapshot's own
+            found = PairLogits(self.forward, left, right).activations(self.weights)
+            return replace(found, logits=found.logits[:, : self.task.n_answers].contiguous())
         parts = []
         with torch.no_grad():
-            for start in range(0, len(left), CHUNK):
-                piece = slice(start, start + CHUNK)
-                parts.append(self.forward.activations(self.weights, left[piece], right[piece]))
+            for pieces in zip(left.split(CHUNK), right.split(CHUNK), strict=True):
+                parts.append(self.forward.activations(self.weights, *pieces))
         return Activations(
             torch.cat([p.logits for p in parts])[:, : self.task.n_answers],
             torch.cat([p.neurons for p in parts]),

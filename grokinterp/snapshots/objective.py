@@ -38,3 +38,17 @@ class TrainLoss:
     def __call__(self, flat: Float[Tensor, " n"]) -> Float[Tensor, ""]:
         """The loss."""
         return self.snapshot.loss_under(self.unflatten(flat))
+
+    def value(self, flat: Float[Tensor, " n"]) -> float:
+        """The loss, where no gradient is wanted."""
+        return self.snapshot.loss_at(self.unflatten(flat))
+
+    def value_and_gradient(self, flat: Float[Tensor, " n"]) -> tuple[float, Float[Tensor, " n"]]:
+        """The loss and its gradient, by hand where the engine can."""
+        found = self.snapshot.loss_and_gradient(self.unflatten(flat))
+        if found is not None:
+            return found[0], torch.cat([found[1][name].flatten() for name in self._shapes])
+        point = flat.detach().requires_grad_()
+        value = self(point)
+        (gradient,) = torch.autograd.grad(value, point)
+        return float(value.detach()), gradient

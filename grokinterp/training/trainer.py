@@ -125,7 +125,7 @@ def build_trainer(config: RunConfig, task: Task, rundir: RunDir, device: torch.d
         config,
         task,
         forward,
-        Evaluator(forward, pairs, is_train, getattr(torch, config.train.loss_dtype), task.n_answers, network),
+        Evaluator(forward, pairs, is_train, getattr(torch, config.train.loss_dtype), task.n_answers),
         weights,
         Stepper(config, weights, trained, build_differentiate(config, through, trained, network)),
         dropout,
