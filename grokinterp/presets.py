@@ -85,7 +85,11 @@ def divide() -> RunConfig:
 
 
 def no_decay() -> RunConfig:
-    """`small` without weight decay (Adam), three times the budget."""
+    """`small` without weight decay (Adam), three times the budget.
+
+    Seen, three seeds: train accuracy 99 % at steps 90 to 100; test accuracy .10, .17 and .30 after 30,000 steps, where
+    `small` has 99 % near 3,000.
+    """
     train = {"steps": 30_000, "checkpoint_every": 1000}
     return override(small(), {"name": "no_decay", "optimizer": {"name": "adam"}, "train": train})
 
@@ -101,12 +105,22 @@ def outliers() -> RunConfig:
 
 
 def grokfast() -> RunConfig:
-    """`small` with Grokfast-EMA (Lee et al. 2024: alpha .98, lambda 2)."""
+    """`small` with Grokfast-EMA (Lee et al. 2024: alpha .98, lambda 2).
+
+    Seen over 3 learning rates x 4 decays, one seed each, against AdamW over the same: the best needs 470 steps to 99 %
+    test accuracy (lr 3e-3, decay 4), AdamW's best 110 (lr 1e-2, decay 4); at equal settings it was slower in every
+    one of the 12, or as little within 4,000 steps. No speed-up here against a tuned baseline.
+    """
     return override(small(), {"name": "grokfast", "regularizer": {"grokfast": "ema"}})
 
 
 def stablemax() -> RunConfig:
-    """`small` with the StableMax loss and no weight decay (Prieto et al. 2025)."""
+    """`small` with the StableMax loss and no weight decay (Prieto et al. 2025).
+
+    Seen over 3 learning rates, one seed each: without decay no 99 % test accuracy within 4,000 steps (.18, .27 and .86,
+    more with a higher rate). With decay, over 12 settings, the best needs 100 steps and AdamW with cross-entropy 110;
+    at lr 1e-3 and decay 1 it is 2,210 against 3,020.
+    """
     changes = {"optimizer": {"name": "adam"}, "train": {"loss": "stablemax"}}
     return override(small(), {"name": "stablemax", **changes})
 
@@ -163,14 +177,20 @@ def exploring2024_simple() -> RunConfig:
 
 
 def exploring2024_lstm() -> RunConfig:
-    """Its LSTM with a hidden state of 20."""
+    """Its LSTM with a hidden state of 20.
+
+    Seen on the task of `small` (p = 59, full batch, three seeds, 10,000 steps): train accuracy .97 to .99, never 100 %:
+    the optimisation fails, and test accuracy stays at chance. With 128 hidden units train accuracy is 99 % at step 160,
+    test accuracy at 8,150, not within 10,000 steps (.985), and at 7,020.
+    """
     return override(exploring2024(), {"name": "exploring2024_lstm", "model": {"kind": "lstm", "d_hidden": 20}})
 
 
 def exploring2024_mlp() -> RunConfig:
     """Its MLP with two hidden layers of 512, on one-hot operands.
 
-    Seen on the task of `small` (p = 59, full batch, one seed): train accuracy 99 % at step 90, test accuracy at 9,420.
+    Seen on the task of `small` (p = 59, full batch, three seeds): train accuracy 99 % at steps 90 to 100, test accuracy
+    at 9,420, at 9,820 and not within 10,000 steps (.977). One hidden layer on embeddings: 6,620, 6,840 and 8,160.
     """
     model = {"kind": "mlp", "n_layers": 2, "d_hidden": 512}
     return override(exploring2024(), {"name": "exploring2024_mlp", "model": model})

@@ -1,0 +1,5 @@
+"""`python -m grokinterp`."""
+
+from grokinterp.cli import main
+
+main()
