@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 TESTING := $(VENV)/.testing-installed
 
-.PHONY: help demo check test test-slow clean
+.PHONY: help demo check test test-slow bench clean
 
 help:
-	@echo "make demo       train, analyze and draw the quick run (about 90 seconds after the install)"
+	@echo "make demo       train, analyze and draw the quick run (about a minute after the install)"
 	@echo "make check      lint, format, types"
 	@echo "make test       the tests, under 10 minutes on two cores"
 	@echo "make test-slow  the long ones"
+	@echo "make bench      the benchmarks, about half an hour; see benchmarks/README.md"
 
 demo: $(RUNTIME)
 	$(BIN)/grokinterp demo
@@ -29,6 +30,9 @@ test: $(TESTING)
 
 test-slow: $(TESTING)
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m slow
+
+bench: $(TESTING)
+	$(BIN)/python -m benchmarks
 
 $(BIN)/python:
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" \

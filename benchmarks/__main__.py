@@ -11,7 +11,16 @@ from rich.console import Console
 from benchmarks.clock import OUT
 from benchmarks.plot import draw
 
-NAMES = ("training_step", "training_loop", "analysis", "many_checkpoints", "two_processes", "start_up", "speedrun")
+NAMES = (
+    "training_step",
+    "training_loop",
+    "analysis",
+    "many_checkpoints",
+    "two_processes",
+    "replicas",
+    "start_up",
+    "speedrun",
+)
 SAY = Console(highlight=False, soft_wrap=True)
 
 
