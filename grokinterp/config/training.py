@@ -16,6 +16,7 @@ class OptimizerConfig(Section):
     )
     lr: float = Field(1e-3, gt=0, le=1000, description="learning rate after the warm-up, above 0")
     weight_decay: float = Field(1.0, ge=0, le=1000, description="decoupled decay (adamw) or L2 (sgd); adam takes none")
+    final_decay: float = Field(1.0, ge=0, le=1, description="share of weight_decay left at the last step (a cosine)")
     decay_to: Literal["zero", "init"] = Field("zero", description="what the weights decay to: 0 or where they began")
     betas: tuple[float, float] = Field((0.9, 0.98), description="Adam's two decay rates")
     eps: float = Field(1e-8, gt=0, description="Adam's epsilon")
@@ -44,6 +45,8 @@ class OptimizerConfig(Section):
             raise ValueError("betas and eps belong to Adam; leave them out for sgd")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas {self.betas} must both be at least 0 and below 1")
+        if self.final_decay != 1 and not self.weight_decay:
+            raise ValueError("final_decay needs a weight_decay above 0 to take a share of")
         if self.decay_to == "init" and not self.weight_decay:
             raise ValueError("decay_to init needs a weight_decay above 0, and adamw, sgd or muon")
         if self.schedule == "constant" and self.final_lr != OptimizerConfig.model_fields["final_lr"].default:
@@ -56,7 +59,7 @@ class OptimizerConfig(Section):
 
         Through sgd's momentum its decay, which is part of the gradient, acts 1 / (1 - momentum) times.
         """
-        if self.decay_to != "zero" or self.schedule != "constant":
+        if self.decay_to != "zero" or self.schedule != "constant" or self.final_decay != 1:
             return 0.0
         heavy_ball = self.momentum if self.name == "sgd" else 0.0
         return min(self.lr * self.weight_decay / (1 - heavy_ball), 1.0)

@@ -89,23 +89,23 @@ class Descent:
     @torch.no_grad()
     def step(self, update: int) -> float:
         """Do update number `update`, from 0; returns its learning rate."""
-        lr = learning_rate(self._config, update, self._steps)
-        self._decay_to_start(lr)
+        lr, decay = learning_rate(self._config, update, self._steps), weight_decay(self._config, update, self._steps)
+        self._decay_to_start(lr, decay)
         for weight, views in self._views:
             for view, gradient in zip(views, _as_views(weight), strict=True):
                 view.grad = gradient
         for optimizer in self._optimizers:
-            set_learning_rate(optimizer, lr)
+            set_rates(optimizer, lr, decay if self._config.decay_to == "zero" else 0.0)
             optimizer.step()
         return lr
 
-    def _decay_to_start(self, lr: float) -> None:
+    def _decay_to_start(self, lr: float, decay: float) -> None:
         for name, start in self._start.items():
             weight, gradient = self._trained[name], self._trained[name].grad
             if self._config.name != "sgd":
-                weight.add_(start - weight, alpha=lr * self._config.weight_decay)
+                weight.add_(start - weight, alpha=lr * decay)
             elif gradient is not None:
-                gradient.add_(weight - start, alpha=self._config.weight_decay)
+                gradient.add_(weight - start, alpha=decay)
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs, as it is now: to be written or copied before the next step."""
@@ -148,10 +148,27 @@ def learning_rate(config: OptimizerConfig, update: int, steps: int) -> float:
     if config.schedule == "constant":
         return config.lr
     t = (update - config.warmup_steps) / max(1, steps - 1 - config.warmup_steps)
-    return config.lr * (config.final_lr + (1 - config.final_lr) * (1 + math.cos(math.pi * t)) / 2)
+    return config.lr * _cosine(t, config.final_lr)
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Use `lr` from the next step on."""
+def weight_decay(config: OptimizerConfig, update: int, steps: int) -> float:
+    """The weight decay of update 0, 1, ..., steps - 1: constant, or from the first on a cosine to its last share.
+
+        weight_decay (final_decay + (1 - final_decay) (1 + cos(pi t)) / 2),   t = update / (steps - 1)
+
+    Strong decay hastens grokking, and keeps the logits of the network that grokked small: the loss stays where it is.
+    """
+    if config.final_decay == 1:
+        return config.weight_decay
+    return config.weight_decay * _cosine(update / max(1, steps - 1), config.final_decay)
+
+
+def _cosine(t: float, last: float) -> float:
+    """From 1 at t = 0 to `last` at t = 1."""
+    return last + (1 - last) * (1 + math.cos(math.pi * t)) / 2
+
+
+def set_rates(optimizer: torch.optim.Optimizer, lr: float, decay: float) -> None:
+    """Use this learning rate and this decay from the next step on."""
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"], group["weight_decay"] = lr, decay

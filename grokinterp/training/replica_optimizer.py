@@ -10,7 +10,7 @@ from torch import Tensor
 
 from grokinterp.config import OptimizerConfig
 from grokinterp.models.spec import Weights
-from grokinterp.training.optimizers import learning_rate
+from grokinterp.training.optimizers import learning_rate, weight_decay
 
 
 class ReplicaOptimizer:
@@ -36,12 +36,14 @@ class ReplicaOptimizer:
         self._configs, self._trained, self._steps = configs, trained, steps
         self._kept: dict[str, dict[str, Tensor]] = {name: {} for name in trained}
         self._rates = [config.lr for config in configs]
+        self._decays = [config.weight_decay for config in configs]
         self._done = 0
 
     @torch.no_grad()
     def step(self, update: int) -> None:
         """Do update number `update`, from 0, from the gradients that lie in the `.grad` of the weights."""
         self._rates = [learning_rate(config, update, self._steps) for config in self._configs]
+        self._decays = [weight_decay(config, update, self._steps) for config in self._configs]
         self._done = update + 1
         if self._configs[0].name == "sgd":
             self._sgd_step()
@@ -50,7 +52,7 @@ class ReplicaOptimizer:
 
     def _adam_step(self) -> None:
         config, (beta_1, beta_2) = self._configs[0], self._configs[0].betas
-        kept_share = self._numbers([1 - r * c.weight_decay for r, c in zip(self._rates, self._configs, strict=True)])
+        kept_share = self._numbers([1 - rate * decay for rate, decay in zip(self._rates, self._decays, strict=True)])
         sizes = self._numbers([rate / (1 - beta_1**self._done) for rate in self._rates])
         for name, weight, gradient in self._with_gradients():
             if not self._kept[name]:
@@ -64,7 +66,7 @@ class ReplicaOptimizer:
 
     def _sgd_step(self) -> None:
         momentum, decaying = self._configs[0].momentum, any(config.weight_decay for config in self._configs)
-        decays, rates = self._numbers([config.weight_decay for config in self._configs]), self._numbers(self._rates)
+        decays, rates = self._numbers(self._decays), self._numbers(self._rates)
         for name, weight, direction in self._with_gradients():
             if decaying:
                 direction = direction + _column(decays, weight) * weight
@@ -98,7 +100,10 @@ class ReplicaOptimizer:
                 kept[index] = {key: value[replica].clone() for key, value in found.items()}
             if "exp_avg" in found:
                 kept[index]["step"] = torch.tensor(float(self._done))
-        groups = [group | {"lr": self._rates[replica]} for group in like["param_groups"]]
+        groups = [
+            group | {"lr": self._rates[replica], "weight_decay": self._decays[replica]}
+            for group in like["param_groups"]
+        ]
         return {"state": kept, "param_groups": groups}
 
 

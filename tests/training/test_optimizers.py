@@ -9,7 +9,14 @@ from steppers import START as QUADRATIC_START
 from steppers import B, Network, W, config_of, gradient_at, largest_difference, quadratic_config, quadratic_path
 
 import grokinterp as gi
-from grokinterp.training.optimizers import Descent, build_optimizer, learning_rate, muon_matrices, set_learning_rate
+from grokinterp.training.optimizers import (
+    Descent,
+    build_optimizer,
+    learning_rate,
+    muon_matrices,
+    set_rates,
+    weight_decay,
+)
 
 START = np.array([0.5, -1.25, 2.0, 0.0])
 SLOPES = [np.array([0.1, -3.0, 1e-4, 0.7]), np.array([-0.2, -1.0, 2e-4, 0.0]), np.array([0.3, 0.5, -1e-4, 4.0])]
@@ -21,7 +28,8 @@ def walk(config):
     optimizer, seen = build_optimizer(config, [weights]), []
     for update, slope in enumerate(SLOPES):
         weights.grad = torch.tensor(slope)
-        set_learning_rate(optimizer, learning_rate(config, update, len(SLOPES)))
+        n = len(SLOPES)
+        set_rates(optimizer, learning_rate(config, update, n), weight_decay(config, update, n))
         optimizer.step()
         seen.append(weights.detach().numpy().copy())
     return np.array(seen)
@@ -102,6 +110,32 @@ def test_a_cosine_without_room_after_the_warm_up_is_the_warm_up():
     config = gi.OptimizerConfig(lr=0.02, warmup_steps=9, schedule="cosine")
     assert [learning_rate(config, update, 10) for update in (0, 3, 9)] == pytest.approx([0.0, 0.02 / 3, 0.02])
     assert learning_rate(config, 4, 5) == pytest.approx(0.02 * 4 / 9)
+
+
+def test_the_decay_falls_on_a_cosine_from_the_first_update_to_its_share_at_the_last():
+    config = gi.OptimizerConfig(weight_decay=4.0, final_decay=0.25)
+    assert [weight_decay(config, update, 5) for update in range(5)] == pytest.approx(
+        [4.0, 4 - 3 * (1 - 0.5**0.5) / 2, 2.5, 1 + 3 * (1 - 0.5**0.5) / 2, 1.0]
+    )
+    assert weight_decay(config, 0, 1) == 4.0
+    assert {weight_decay(gi.OptimizerConfig(weight_decay=2.0), update, 5) for update in range(5)} == {2.0}
+
+
+def test_the_decay_of_each_update_enters_it():
+    config = gi.OptimizerConfig(lr=0.1, weight_decay=2.0, final_decay=0.0, warmup_steps=0)
+    weight = torch.ones(1, dtype=torch.float64, requires_grad=True)
+    optimizer, kept = build_optimizer(config, [weight]), 1.0
+    for update in range(4):
+        weight.grad = torch.zeros(1, dtype=torch.float64)
+        set_rates(optimizer, learning_rate(config, update, 4), weight_decay(config, update, 4))
+        optimizer.step()
+        kept *= 1 - 0.1 * weight_decay(config, update, 4)
+        assert float(weight.detach()) == pytest.approx(kept, rel=1e-14)
+
+
+def test_a_share_of_no_decay_is_refused():
+    with pytest.raises(ValueError, match="final_decay needs a weight_decay above 0"):
+        gi.OptimizerConfig(name="adam", final_decay=0.5)
 
 
 def curvature():

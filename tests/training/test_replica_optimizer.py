@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from grokinterp.config import OptimizerConfig
-from grokinterp.training.optimizers import build_optimizer, learning_rate, set_learning_rate
+from grokinterp.training.optimizers import build_optimizer, learning_rate, set_rates, weight_decay
 from grokinterp.training.replica_optimizer import ReplicaOptimizer
 
 SHAPES = {"a": (3, 4), "b": (5,), "c": (2, 3, 2)}
@@ -14,6 +14,7 @@ RATES = (0.03, 0.1, 0.002)
 CONFIGS = {
     "adamw": [{"lr": lr, "weight_decay": decay} for lr, decay in zip(RATES, (1.0, 0.0, 3.0), strict=True)],
     "adamw without decay": [{"lr": lr, "weight_decay": 0.0, "betas": (0.5, 0.9)} for lr in RATES],
+    "adamw, decay falling": [{"lr": lr, "weight_decay": 2.0, "final_decay": 0.1} for lr in RATES],
     "adam": [{"name": "adam", "lr": lr, "eps": 1e-6} for lr in RATES],
     "sgd": [{"name": "sgd", "lr": lr} for lr in RATES],
     "sgd with momentum": [{"name": "sgd", "lr": lr, "momentum": 0.9} for lr in RATES],
@@ -52,7 +53,7 @@ class Walks:
                 self.alone[r][i].grad = weight.grad[r].clone()
         self.replicas.step(update)
         for config, optimizer in zip(self.configs, self.torchs, strict=True):
-            set_learning_rate(optimizer, learning_rate(config, update, STEPS))
+            set_rates(optimizer, learning_rate(config, update, STEPS), weight_decay(config, update, STEPS))
             optimizer.step()
 
     def distance(self):

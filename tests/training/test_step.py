@@ -18,7 +18,7 @@ from steppers import (
 
 from grokinterp.seeding import generator
 from grokinterp.training.losses import cross_entropy
-from grokinterp.training.optimizers import build_optimizer, learning_rate, set_learning_rate
+from grokinterp.training.optimizers import build_optimizer, learning_rate, set_rates, weight_decay
 
 MLP = {"kind": "mlp", "d_hidden": 20}
 PLAIN = {
@@ -50,7 +50,7 @@ def test_with_nothing_on_an_update_is_forward_backward_and_torch_s_step_bit_for_
         loss = cross_entropy(logits, batch.label, getattr(torch, config.train.loss_dtype))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        set_learning_rate(optimizer, learning_rate(config.optimizer, step, 40))
+        set_rates(optimizer, learning_rate(config.optimizer, step, 40), weight_decay(config.optimizer, step, 40))
         optimizer.step()
         assert_same(ours.weights, plain.weights)
 
