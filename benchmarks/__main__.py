@@ -19,6 +19,7 @@ NAMES = (
     "two_processes",
     "replicas",
     "start_up",
+    "mainline",
     "speedrun",
 )
 SAY = Console(highlight=False, soft_wrap=True)

@@ -73,7 +73,8 @@ class DenseAnalysis:
         for k in range(1, self.p // 2 + 1):
             for x in (0, 2 * k - 1, 2 * k):
                 for y in (0, 2 * k - 1, 2 * k):
-                    energy[k - 1] += spectrum[x, y].square()
+                    if x or y:
+                        energy[k - 1] += spectrum[x, y].square()
         return energy / (spectrum.square().sum(dim=(0, 1)) - spectrum[0, 0].square())
 
     def _waves(self, k: int) -> list[Tensor]:

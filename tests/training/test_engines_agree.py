@@ -11,6 +11,11 @@ from grokinterp.training import trainer
 COLUMNS = ["train_loss", "test_loss", "weight_norm"]
 CASES = {
     "one block, relu": {"task": {"p": 13}},
+    "one block, relu, biases, minibatches": {
+        "task": {"p": 11, "operation": "x-y", "layout": "a op b ="},
+        "model": {"biases": "all", "d_head": 5, "d_mlp": 128},
+        "train": {"batch_size": 32},
+    },
     "two blocks, gelu, biases, minibatches": {
         "task": {"p": 11, "operation": "x/y", "layout": "a op b ="},
         "model": {"n_layers": 2, "activation": "gelu", "biases": "all", "d_head": 5, "causal": False},
