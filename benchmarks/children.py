@@ -27,7 +27,9 @@ def run_together(commands: "list[tuple[str, ...]]", *, threads: int | None = Non
     environment = os.environ | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
     start = time.perf_counter()
     children = [
-        subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True, env=environment)
+        subprocess.Popen(
+            [sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+        )
         for command in commands
     ]
     return [_wait(child, start) for child in children]

@@ -19,7 +19,7 @@ def main() -> None:
         start = time.perf_counter()
         run = gi.train(config, Path(folder) / "run", show_progress=False)
         seconds = time.perf_counter() - start
-    phases, last = run.phases, run.steps[-1]
+        phases, last = run.phases, run.steps[-1]
     stable = next((phase.start for phase in phases.phases if phase.name == "stable"), last)
     minutes = seconds / 60 * stable / last
     figures = {

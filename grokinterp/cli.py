@@ -122,7 +122,7 @@ def train(
     Parameters
     ----------
     preset
-        quick, nanda2023, ci, small, subtract, divide, no_decay, outliers, grokfast, stablemax, a5, power2022,
+        quick, nanda2023, ci, speedrun, small, subtract, divide, no_decay, outliers, grokfast, stablemax, a5, power2022,
         exploring2024, exploring2024_simple, exploring2024_lstm, exploring2024_mlp
     """
     from grokinterp.overrides import load_toml, override

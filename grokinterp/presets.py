@@ -212,8 +212,8 @@ PRESETS: dict[str, Callable[[], RunConfig]] = {
     for recipe in (
         quick,
         nanda2023,
-        speedrun,
         ci,
+        speedrun,
         small,
         subtract,
         divide,

@@ -154,6 +154,8 @@ def test_numpy_steps_and_metrics_are_recorded(tmp_path):
             recorder.save(step, gi.build_model(config), {"train_loss": np.float32(1.5)})
         with pytest.raises(gi.GrokinterpError, match="cannot be recorded"):
             recorder.save(30, gi.build_model(config), {"train_loss": float("nan")})
+        with pytest.raises(gi.GrokinterpError, match="'low' cannot be recorded"):
+            recorder.save(30, gi.build_model(config), {"train_loss": "low"})
     assert gi.open(tmp_path / "own").steps == [0, 10]
     lines = (tmp_path / "own" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [0, 10]

@@ -110,6 +110,7 @@ MAY_IMPORT = {
         "show",
         "training",
     },
+    "__main__": {"cli"},
 }
 TYPING_ONLY = {  # names in annotations; nothing is loaded
     "leads": {"run"},

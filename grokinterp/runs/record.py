@@ -129,11 +129,15 @@ class Recorder:
 
 
 def _metrics_row(step: int, metrics: Mapping[str, float]) -> dict[str, float]:
-    row = {name: float(value) for name, value in metrics.items()}
-    for name, value in row.items():
-        if name == "step" or not math.isfinite(value):
-            raise GrokinterpError(f"metrics[{name!r}] = {value} cannot be recorded; leave it out")
-    return {"step": step, **row}
+    row: dict[str, float] = {"step": step}
+    for name, value in metrics.items():
+        try:
+            row[name] = float(value)
+        except (TypeError, ValueError):
+            row[name] = math.nan
+        if name == "step" or not math.isfinite(row[name]):
+            raise GrokinterpError(f"metrics[{name!r}] = {value!r} cannot be recorded; leave it out")
+    return row
 
 
 def record(directory: str | Path, config: RunConfig, *, train_mask: Any = None) -> Recorder:
