@@ -29,8 +29,10 @@ def draw(folder: Path) -> None:
     shares = [min(share, 3.0) for _, share, _ in rows]
     axes.barh(range(len(rows)), shares, color=[OURS if share >= 1 else MISSED for share in shares], height=0.7)
     for y, (_, share, text) in enumerate(rows):
-        axes.text(min(share, 3.0) + 0.03, y, text + (" (off the axis)" if share > 3 else ""), va="center", fontsize=7)
-    axes.axvline(1, color="black", linewidth=0.8)
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+        said = f"{text} (share {share:.1f})" if share > 3 else text
+        axes.text(min(share, 3.0) + 0.05, y, said, va="center", fontsize=7, bbox=box)
+    axes.axvline(1, color="black", linewidth=0.8, zorder=0)
     axes.set_yticks(range(len(rows)), [what for what, _, _ in rows], fontsize=7)
     axes.tick_params(axis="x", labelsize=7)
     axes.invert_yaxis()
