@@ -18,7 +18,7 @@ def quick() -> RunConfig:
             "task": {"operation": "x+y", "p": 113, "frac_train": 0.3},
             "model": {"d_model": 128, "n_heads": 4, "d_mlp": 512, "activation": "relu", "init": "nanda"},
             "optimizer": {"lr": 5e-3, "weight_decay": 2.0, "betas": (0.9, 0.98), "warmup_steps": 10},
-            "train": {"steps": 1000, "checkpoint_log_points": 14, "checkpoint_every": 25, "checkpoint_dense": 0.5},
+            "train": {"steps": 1000, "checkpoint_log_points": 10, "checkpoint_every": 25, "checkpoint_dense": 0.5},
         }
     )
 
