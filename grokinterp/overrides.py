@@ -93,7 +93,7 @@ def _without_other_optimizer(data: dict[str, Any], change: Mapping[str, Any]) ->
     name = _section(change, "optimizer").get("name", before.get("name"))
     if not before or name == before.get("name"):
         return data
-    others = {"momentum", "weight_decay", *(("betas", "eps") if name == "sgd" else ())}
+    others = {"momentum", "weight_decay", "final_decay", *(("betas", "eps") if name == "sgd" else ())}
     return {**data, "optimizer": {k: v for k, v in before.items() if k not in others}}
 
 

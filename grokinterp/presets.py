@@ -43,7 +43,8 @@ def speedrun() -> RunConfig:
     """quick's network and data in as few seconds as we could: lr 1e-2, decay from 4 down to 0, betas (0.8, 0.95).
 
     Strong decay forms the circuit, and as it ends the logits may grow. Found with some 40 short runs on seeds 0 to 9;
-    for seeds that took no part in that see artifacts/benchmarks/speedrun.md.
+    of five seeds that took no part, all have 99 % test accuracy by step 180 and four a test loss below 0.01 within the
+    300 steps (artifacts/benchmarks/speedrun.md).
     """
     optimizer = {"lr": 1e-2, "weight_decay": 4.0, "final_decay": 0.0, "betas": (0.8, 0.95), "warmup_steps": 10}
     train = {"steps": 300, "checkpoint_log_points": 14, "checkpoint_every": 10, "checkpoint_dense": 0.0}

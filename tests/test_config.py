@@ -422,3 +422,9 @@ def test_what_a_file_says_is_not_dropped_for_a_flag(name):
     config = override(PRESETS["ci"](), file, flags)
     assert (config.optimizer.weight_decay, config.model.d_model) == (0.3, 16)
     assert override(PRESETS["ci"](), flags).optimizer.weight_decay != PRESETS["ci"]().optimizer.weight_decay
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "muon"])
+def test_a_falling_decay_goes_with_the_decay_that_another_optimizer_does_not_take_over(name):
+    config = override(PRESETS["speedrun"](), {"optimizer": {"name": name}})
+    assert config.optimizer.final_decay == 1.0

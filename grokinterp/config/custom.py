@@ -1,11 +1,9 @@
 """A user's own operation: a table from a CSV file, or from a function in a Python file."""
 
-import contextlib
 import csv
 import operator
 import re
 import runpy
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,7 +73,8 @@ def check_table(table: OperationTable, largest: int) -> None:
 
 def _from_csv(path: Path) -> OperationTable:
     try:
-        rows = [row for row in csv.reader(path.read_text(encoding="utf-8-sig").splitlines()) if row]
+        lines = csv.reader(path.read_text(encoding="utf-8-sig").splitlines())
+        rows = [row for row in lines if len(row) > 1 or "".join(row).strip()]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} is no CSV text ({error})") from None
     table = tuple(tuple(_cell(path, x, y, text) for y, text in enumerate(row)) for x, row in enumerate(rows))
@@ -98,17 +97,12 @@ def _cell(path: Path, x: int, y: int, text: str) -> int:
 
 
 def _function_in(path: Path) -> Callable[[int, int], int | None]:
-    beside = str(path.resolve().parent)  # where it imports its neighbours from, as a script does
-    sys.path.insert(0, beside)
     try:
         found = runpy.run_path(str(path)).get("operation")
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         raise ValueError(f"{path} does not run: {_named(error)}") from None
-    finally:
-        with contextlib.suppress(ValueError):  # it may have taken it away itself
-            sys.path.remove(beside)
     if not callable(found):
         raise ValueError(f"{path} defines no function operation(x, y)")
     return found

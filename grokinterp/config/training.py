@@ -46,7 +46,7 @@ class OptimizerConfig(Section):
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas {self.betas} must both be at least 0 and below 1")
         if self.final_decay != 1 and not self.weight_decay:
-            raise ValueError("final_decay needs a weight_decay above 0 to take a share of")
+            raise ValueError("final_decay needs a weight_decay above 0 to take a share of; set final_decay to 1")
         if self.decay_to == "init" and not self.weight_decay:
             raise ValueError("decay_to init needs a weight_decay above 0, and adamw, sgd or muon")
         if self.schedule == "constant" and self.final_lr != OptimizerConfig.model_fields["final_lr"].default:

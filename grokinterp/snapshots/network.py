@@ -137,7 +137,10 @@ class Network:
 
     @torch.no_grad()
     def loss_at(self, changed: Weights) -> float:
-        """`loss_under`, of which no gradient is wanted; faster for many perturbations in turn."""
+        """`loss_under`, of which no gradient is wanted; faster for many perturbations in turn.
+
+        One thread at a time: the snapshot keeps the buffers.
+        """
         logits = self._at_loss_pairs({**self.weights, **changed})[:, : self.task.n_answers]
         return float(torch.nn.functional.cross_entropy(logits.double(), self.loss_pairs[2]))
 

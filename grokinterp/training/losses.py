@@ -117,8 +117,9 @@ class _MeanCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None, None]:
         log_p, labels = ctx.saved_tensors
         gradient = log_p.exp()
-        # p - 1 of the right answer from expm1, which keeps its digits where p is close to 1
-        gradient.scatter_(1, labels[:, None], log_p.gather(1, labels[:, None]).expm1())
+        # p - 1 of the right answer as a sum over the wrong ones, which keeps its digits however close p is to 1
+        gradient.scatter_(1, labels[:, None], 0.0)
+        gradient.scatter_(1, labels[:, None], -gradient.sum(dim=1, keepdim=True))
         gradient.mul_(grad_outputs[0] / len(labels))
         gradient = gradient.to(ctx.logits_dtype)
         return gradient.masked_fill_(gradient.abs() < SMALLEST, 0.0), None, None

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 
 import numpy as np
 import pytest
@@ -77,15 +76,6 @@ def test_a_file_of_python_defines_the_operation(tmp_path):
     assert config.task.n_pairs == len(task.pairs()[0]) == sum(answer >= 0 for row in expected for answer in row)
     assert (config.task.operation, config.task.p, config.task.n_elements, task.n_answers) == ("custom", 7, 7, 4)
     assert "ops.py" in task.name
-
-
-def test_a_file_of_python_may_import_what_lies_beside_it(tmp_path):
-    (tmp_path / "beside_the_operation.py").write_text("def total(x, y):\n    return (x + y) % 5\n")
-    (tmp_path / "ops.py").write_text("from beside_the_operation import total as operation\n")
-    path = list(sys.path)
-    config = from_mapping(tmp_path, {"file": "ops.py", "p": 5})
-    assert config.task.table[4][3] == 2
-    assert sys.path == path
 
 
 def test_the_file_alone_says_that_the_operation_is_custom(tmp_path):

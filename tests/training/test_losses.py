@@ -206,3 +206,14 @@ def test_the_gradient_of_each_loss_is_autograd_s(kind, dtype):
     leaf = logits.clone().requires_grad_()
     (truth,) = torch.autograd.grad(training_loss(kind, leaf, labels, dtype), leaf)
     torch.testing.assert_close(loss_gradient(kind, logits.T.clone(), labels, dtype).T, truth, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("sure", [10.0, 40.0, 60.0])
+def test_autograd_s_gradient_keeps_its_digits_too(sure):
+    stream = torch.Generator().manual_seed(3)
+    labels = torch.randint(0, 11, (20,), generator=stream)
+    logits = torch.randn(20, 11, generator=stream, dtype=torch.float64) + sure * F.one_hot(labels, 11)
+    leaf = logits.clone().requires_grad_()
+    (found,) = torch.autograd.grad(cross_entropy(leaf, labels), leaf)
+    by_hand = loss_gradient("cross_entropy", logits.T.clone(), labels).T
+    assert float(((found - by_hand).abs() / by_hand.abs()).max()) < 1e-12

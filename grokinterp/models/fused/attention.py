@@ -115,7 +115,7 @@ def _embedding_gradients(layout: Layout, dx: Float[Tensor, "R D"], weights: Weig
     """Those of W_E and W_pos from that of each token at each position."""
     n, n_operands = layout.n_operand_tokens, layout.n_operands
     blocks = dx[: n * n_operands].view(n_operands, n, -1)
-    d_embed, d_pos = torch.zeros_like(weights["embed.W_E"]), torch.empty_like(weights["pos_embed.W_pos"])
+    d_embed, d_pos = torch.zeros_like(weights["embed.W_E"]), torch.zeros_like(weights["pos_embed.W_pos"])
     torch.sum(blocks, dim=0, out=d_embed[:n])
     sums, constants = iter(blocks.sum(dim=1)), iter(dx[n * n_operands :])
     for t, slot in enumerate(layout.slots):

@@ -40,7 +40,7 @@ class FusedNetwork:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._room: dict[tuple[int, torch.dtype], Buffers] = {}
+        self._room: dict[tuple[object, ...], Buffers] = {}
 
     def bags(self, left: Int[Tensor, " B"], right: Int[Tensor, " B"]) -> PairBags:
         """What the other methods want to know of the pairs; worth keeping."""
@@ -82,7 +82,7 @@ class FusedNetwork:
         return room, folded, tables
 
     def _room_for(self, n: int, weights: Weights) -> Buffers:
-        key = (n, weights["unembed.W_U"].dtype)
+        key = (n, *weights["unembed.W_U"].shape, *weights["blocks.0.mlp.W_in"].shape, weights["unembed.W_U"].dtype)
         if key not in self._room:
             self._room[key] = Buffers.for_pairs(n, weights)
         return self._room[key]
