@@ -1,4 +1,4 @@
-"""Logits of pairs that are given once, for many weights: evaluations, perturbations, ablations. No gradients."""
+"""Logits of pairs that are given once, for many weights, without autograd: evaluations, perturbations, ablations."""
 
 import torch
 from jaxtyping import Float, Int
@@ -16,18 +16,38 @@ def is_by_hand(forward: Forward, device: torch.device) -> bool:
     return device.type == "cpu" and isinstance(forward, FastForward) and is_fusible(forward.config, forward.layout)
 
 
+def by_hand(forward: Forward, device: torch.device) -> FusedNetwork | None:
+    """The hand-written twin of a forward, with buffers of its own; None where there is none."""
+    return FusedNetwork(forward.layout) if isinstance(forward, FastForward) and is_by_hand(forward, device) else None
+
+
 class PairLogits:
     """A forward on some pairs, by the hand-written network where that is the same function; on a CPU only.
 
     **Known values:** the forward's own logits and gradients, to 1e-10 in float64.
     """
 
-    def __init__(self, forward: Forward, left: Int[Tensor, " batch"], right: Int[Tensor, " batch"]) -> None:
+    def __init__(
+        self,
+        forward: Forward,
+        left: Int[Tensor, " batch"],
+        right: Int[Tensor, " batch"],
+        network: FusedNetwork | None = None,
+    ) -> None:
+        """`network` is the forward's hand-written twin with the buffers to use; its own if not given."""
         self._forward, self._left, self._right = forward, left, right
-        self._network = None
-        if isinstance(forward, FastForward) and is_by_hand(forward, left.device):
-            self._network = FusedNetwork(forward.layout)
+        self._network = network or by_hand(forward, left.device)
+        if self._network is not None:
             self._bags = self._network.bags(left, right)
+
+    @classmethod
+    def in_chunks(
+        cls, forward: Forward, left: Int[Tensor, " n"], right: Int[Tensor, " n"], size: int
+    ) -> "list[PairLogits]":
+        """The pairs in pieces of `size`, which share their buffers: what one gave, the next overwrites."""
+        network = by_hand(forward, left.device)
+        pieces = zip(left.split(size), right.split(size), strict=True)
+        return [cls(forward, *piece, network) for piece in pieces]
 
     @property
     def is_by_hand(self) -> bool:

@@ -83,14 +83,14 @@ class Bench:
     @cached_property
     def _chunks(self) -> list[PairLogits]:
         left, right, _ = self.pairs
-        pieces = zip(left.split(CHUNK), right.split(CHUNK), strict=True)
-        return [PairLogits(self.snapshot.forward, a, b) for a, b in pieces]
+        return PairLogits.in_chunks(self.snapshot.forward, left, right, CHUNK)
 
     def logits(self, changed: Weights) -> Float[Tensor, "n n_answers"]:
         """Logits of all pairs with some weights replaced."""
         dtype = self.fast.weights["embed.W_E"].dtype
         weights = {**self.fast.weights, **{name: value.to(dtype) for name, value in changed.items()}}
-        return torch.cat([chunk(weights)[:, : self.snapshot.task.n_answers] for chunk in self._chunks])
+        n = self.snapshot.task.n_answers
+        return torch.cat([chunk(weights)[:, :n].clone() for chunk in self._chunks])  # the next chunk overwrites it
 
     def score(self, logits: Float[Tensor, "n n_answers"]) -> Float[Tensor, "n_splits 2"]:
         """Mean loss (nats) and accuracy of logits at the pairs, a row for each split.

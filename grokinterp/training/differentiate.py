@@ -8,10 +8,11 @@ from typing import Protocol, runtime_checkable
 import torch
 
 from grokinterp.config import RunConfig
-from grokinterp.models.fused import FusedNetwork, PairBags, is_fusible
+from grokinterp.models.forward import Forward
+from grokinterp.models.fused import FusedNetwork, PairBags
+from grokinterp.models.pair_logits import by_hand
 from grokinterp.models.spec import Weights
 from grokinterp.models.training_forward import TrainingForward
-from grokinterp.tasks import Task
 from grokinterp.training.data import Pairs
 from grokinterp.training.gradients import Gradients
 from grokinterp.training.losses import loss_gradient, training_loss
@@ -79,15 +80,10 @@ class ByHand:
         return self._last[1]
 
 
-def build_fused(config: RunConfig, task: Task, device: torch.device) -> FusedNetwork | None:
-    """The hand-written network where it is the config's function and nothing else is asked for; on a CPU only."""
-    asked = config.train.engine != "hooked" and config.why_not_fast is None and device.type == "cpu"
-    return FusedNetwork(task.layout) if asked and is_fusible(config.model, task.layout) else None
-
-
 def build_differentiate(
-    config: RunConfig, forward: TrainingForward, trained: Weights, network: FusedNetwork | None
+    config: RunConfig, forward: TrainingForward, trained: Weights, device: torch.device
 ) -> Differentiate:
-    """By hand where there is a network for it, by autograd elsewhere."""
+    """By hand where the forward has such a twin on this device, by autograd elsewhere."""
     autograd = ByAutograd(config, forward, trained)
+    network = by_hand(forward, device) if isinstance(forward, Forward) else None
     return autograd if network is None else ByHand(network, autograd, config)

@@ -30,8 +30,7 @@ class Evaluator:
     ) -> None:
         """`dtype` is that of the losses; outputs beyond `n_answers` are left out."""
         self._dtype, self._n_answers, self._is_train = dtype, n_answers, is_train
-        chunks = zip(pairs.left.split(CHUNK), pairs.right.split(CHUNK), strict=True)
-        self._chunks = [PairLogits(forward, left, right) for left, right in chunks]
+        self._chunks = PairLogits.in_chunks(forward, pairs.left, pairs.right, CHUNK)
         self._labels = pairs.label.split(CHUNK)
 
     @torch.no_grad()

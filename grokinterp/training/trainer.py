@@ -17,7 +17,7 @@ from grokinterp.runs.tensors import write_task
 from grokinterp.tasks import Task, draw_labels, draw_train_mask
 from grokinterp.training.checkpointing import CheckpointSchedule
 from grokinterp.training.data import BatchOrder, Pairs, all_pairs, in_training, next_tokens
-from grokinterp.training.differentiate import build_differentiate, build_fused
+from grokinterp.training.differentiate import build_differentiate
 from grokinterp.training.ending import Ending
 from grokinterp.training.evaluate import Evaluator
 from grokinterp.training.step import Stepper
@@ -111,7 +111,6 @@ def build_trainer(config: RunConfig, task: Task, rundir: RunDir, device: torch.d
     specs = weight_specs(config.model, task.layout, size)
     trained = {name: weights[name].requires_grad_() for name, spec in specs.items() if is_trained(spec, config.model)}
     through, dropout = build_training_forward(config, task, dtype)
-    network = build_fused(config, task, device)
     mask = draw_train_mask(task, config.task.frac_train, config.task.split_seed)
     labels = draw_labels(task, mask, config.task)
     write_task(rundir, task, mask, labels)
@@ -127,7 +126,7 @@ def build_trainer(config: RunConfig, task: Task, rundir: RunDir, device: torch.d
         forward,
         Evaluator(forward, pairs, is_train, getattr(torch, config.train.loss_dtype), task.n_answers),
         weights,
-        Stepper(config, weights, trained, build_differentiate(config, through, trained, network)),
+        Stepper(config, weights, trained, build_differentiate(config, through, trained, device)),
         dropout,
         pairs,
         is_train,

@@ -14,7 +14,7 @@ from grokinterp.models.fast_forward import FastForward
 from grokinterp.models.forward import build_forward
 from grokinterp.models.pair_logits import PairLogits, is_by_hand
 from grokinterp.models.weights import init_weights
-from grokinterp.snapshots import TrainLoss
+from grokinterp.snapshots import TrainLoss, ablation
 from grokinterp.snapshots.ablation import Bench
 
 
@@ -83,6 +83,18 @@ def test_logits_of_one_changed_network_outlive_those_of_the_next(name):
     second = bench.logits({"unembed.W_U": 2 * w_u})
     assert torch.equal(first, kept)
     assert not torch.equal(first, second)
+
+
+def test_pieces_share_their_buffers_and_are_put_together_right(monkeypatch):
+    monkeypatch.setattr(ablation, "CHUNK", 10)
+    snapshot = CASES["by hand"]
+    left, right = (torch.from_numpy(x).flatten() for x in np.indices((7, 7)))
+    pieces = PairLogits.in_chunks(snapshot.forward, left, right, 10)
+    first, second = (piece(snapshot.weights) for piece in pieces[:2])
+    assert first.data_ptr() == second.data_ptr()
+    whole = snapshot.forward(snapshot.weights, left, right)
+    found = Bench(snapshot).logits({})
+    torch.testing.assert_close(found.double(), whole.detach(), rtol=0, atol=1e-5)
 
 
 def test_a_snapshot_s_activations_outlive_every_other_forward_of_it():
