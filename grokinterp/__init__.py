@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from grokinterp.errors import GrokinterpError, NotApplicableError
     from grokinterp.figures import draw_figures, plot
+    from grokinterp.imports import import_run
     from grokinterp.measures.measure import Column, Measure, Part
     from grokinterp.models.load import build_model
     from grokinterp.reports import report
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from grokinterp.runs.record import record
     from grokinterp.snapshots import Snapshot
     from grokinterp.snapshots import snapshot_of_model as snapshot
+    from grokinterp.sweeps.recipe import Recipe, read_recipe
+    from grokinterp.sweeps.results import gather, read_results
+    from grokinterp.sweeps.sweep import sweep
     from grokinterp.tasks import Task, build_task, draw_train_mask
     from grokinterp.training.replicas import replica_configs, train_replicas
     from grokinterp.training.start import train
@@ -45,6 +49,11 @@ _PUBLIC = {
     "train": ("grokinterp.training.start", "train"),
     "train_replicas": ("grokinterp.training.replicas", "train_replicas"),
     "replica_configs": ("grokinterp.training.replicas", "replica_configs"),
+    "sweep": ("grokinterp.sweeps.sweep", "sweep"),
+    "Recipe": ("grokinterp.sweeps.recipe", "Recipe"),
+    "read_recipe": ("grokinterp.sweeps.recipe", "read_recipe"),
+    "gather": ("grokinterp.sweeps.results", "gather"),
+    "read_results": ("grokinterp.sweeps.results", "read_results"),
     "open": ("grokinterp.run", "open_run"),
     "analyze": ("grokinterp.analysis", "analyze"),
     "plot": ("grokinterp.figures", "plot"),
@@ -52,6 +61,7 @@ _PUBLIC = {
     "report": ("grokinterp.reports", "report"),
     "snapshot": ("grokinterp.snapshots", "snapshot_of_model"),
     "record": ("grokinterp.runs.record", "record"),
+    "import_run": ("grokinterp.imports", "import_run"),
     "Run": ("grokinterp.run", "Run"),
     "Snapshot": ("grokinterp.snapshots", "Snapshot"),
     "Task": ("grokinterp.tasks", "Task"),
@@ -84,6 +94,7 @@ __all__ = [
     "NotApplicableError",
     "OptimizerConfig",
     "Part",
+    "Recipe",
     "RegularizerConfig",
     "Run",
     "RunConfig",
@@ -97,14 +108,19 @@ __all__ = [
     "build_task",
     "draw_figures",
     "draw_train_mask",
+    "gather",
+    "import_run",
     "open",
     "plot",
     "plotting",
     "presets",
+    "read_recipe",
+    "read_results",
     "record",
     "replica_configs",
     "report",
     "snapshot",
+    "sweep",
     "train",
     "train_replicas",
 ]

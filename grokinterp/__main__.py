@@ -1,5 +1,15 @@
-"""`python -m grokinterp`."""
+"""`grokinterp` and `python -m grokinterp`: the command line, which heeds signals before it is loaded."""
 
-from grokinterp.cli import main
+from grokinterp.interrupts import heed_signals
 
-main()
+
+def main() -> None:
+    """Run the command line."""
+    heed_signals()
+    from grokinterp.cli import main as run_command_line
+
+    run_command_line()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,22 +1,24 @@
 """The command line: one thin function a command, heavy imports inside them."""
 
 import os
-import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional, get_args, get_origin
+from typing import Annotated, Any
 
 import cyclopts
 from cyclopts import App, Parameter
-from pydantic import BaseModel, Field, create_model
 from rich.console import Console
 
 import grokinterp
+from grokinterp import interrupts
 from grokinterp.commands import analyze_one, chosen_measures, draw, format_names, preset_config
-from grokinterp.config import KINDS, OptimizerConfig, RegularizerConfig, RunConfig, TaskConfig, TrainConfig
+from grokinterp.config import RunConfig
 from grokinterp.errors import GrokinterpError
-from grokinterp.exits import exit_status, say
+from grokinterp.exits import exit_status, refuse, say
+from grokinterp.flags import ModelFlags, OptimizerFlags, RegularizerFlags, TaskFlags, TrainFlags, sections
+from grokinterp.import_command import import_, imported_beside
+from grokinterp.sweeps.commands import results, sweep
+from grokinterp.trust import repeat, verify
 
 app = App(
     name="grokinterp",
@@ -38,39 +40,6 @@ Out = Annotated[Path | None, Parameter(help="Write here instead of into the run 
 def _whole(_type: Any, tokens: Sequence[cyclopts.Token]) -> int:
     """A whole number; cyclopts alone would round 1.5."""
     return int(tokens[0].value)
-
-
-def _overrides(*kinds: type[BaseModel], without: Sequence[str] = ()) -> Any:
-    """The section with every field optional: what flags were given, to be laid over a preset.
-
-    Of a section that may be of several kinds, the fields of all, with the choices of all.
-    """
-    annotations: dict[str, list[Any]] = {}
-    descriptions: dict[str, str | None] = {}
-    for kind in kinds:
-        for name, field in kind.model_fields.items():
-            annotations.setdefault(name, []).append(field.annotation)
-            descriptions.setdefault(name, field.description)
-    fields: dict[str, Any] = {
-        name: (Optional[_any_of(found)], Field(None, description=descriptions[name]))  # noqa: UP045 # ty: ignore[invalid-type-form]
-        for name, found in annotations.items()
-        if name not in without
-    }
-    return create_model(kinds[0].__name__, **fields)
-
-
-def _any_of(annotations: list[Any]) -> Any:
-    """The first annotation, or the choices of all where they are choices."""
-    if get_origin(annotations[0]) is not Literal:
-        return annotations[0]
-    return Literal[tuple(dict.fromkeys(choice for one in annotations for choice in get_args(one)))]
-
-
-TaskFlags = _overrides(TaskConfig, without=["table"])
-ModelFlags = _overrides(*KINDS.values())
-OptimizerFlags = _overrides(OptimizerConfig)
-RegularizerFlags = _overrides(RegularizerConfig)
-TrainFlags = _overrides(TrainConfig)
 
 
 @app.command
@@ -110,6 +79,7 @@ def train(
     replicas: Annotated[
         int | None, Parameter(help="Train so many at once, seed by seed, into folders in --out.", converter=_whole)
     ] = None,
+    source: Annotated[Path | None, Parameter("--from", help="Repeat this run to the byte, into --out.")] = None,
     device: Device | None = None,
     task: TaskFlags | None = None,  # ty: ignore[invalid-type-form]
     model: ModelFlags | None = None,  # ty: ignore[invalid-type-form]
@@ -129,10 +99,12 @@ def train(
     from grokinterp.reports import story
     from grokinterp.training.start import train as train_config
 
-    sections = {"task": task, "model": model, "optimizer": optimizer, "regularizer": regularizer, "train": train}
-    flags = {name: given.model_dump(exclude_unset=True) for name, given in sections.items() if given}
+    flags = sections(task=task, model=model, optimizer=optimizer, regularizer=regularizer, train=train)
     if device is not None:
         flags.setdefault("train", {})["device"] = device
+    if source is not None:
+        given = {"the preset": preset, "--config": config, "--replicas": replicas, "the other flags": flags or None}
+        return repeat(source, out, given, resume=resume)
     base = preset_config(preset, config)
     layers = [load_toml(config), flags] if config is not None else [flags]
     settings = override(base, *layers)
@@ -179,18 +151,21 @@ def analyze(
         int | None, Parameter(help="Checkpoints at a time, each on one core; all cores if not given.", converter=_whole)
     ] = None,
 ) -> int:
-    """Compute the tables of a run, of its ckpts/ folder, or of every run in a folder.
+    """Compute the tables of a run, of its ckpts/ folder, of every run in a folder, or of other people's checkpoints.
 
     A second call computes only what is new.
 
     Parameters
     ----------
     path
-        A run directory, its ckpts/ folder, or a folder of runs.
+        A run directory, its ckpts/ folder, or a folder of runs; or what `grokinterp import` reads, which is imported
+        to PATH.grokinterp beside it, or to --out.
     """
     from grokinterp.run import find_runs
 
     measures = chosen_measures(only, measure_file)
+    imported = imported_beside(path, out)
+    path, out = (path, out) if imported is None else (imported, None)
     found = find_runs(path)
     worst = 0
     for one in found:
@@ -198,7 +173,12 @@ def analyze(
             say(f"analyzing {one}")
         target = out / one.name if out is not None and len(found) > 1 else out
         options = {"every": every, "full": full, "force": force, "out": target, "device": device, "jobs": jobs}
-        worst = max(worst, analyze_one(one, measures, **options))
+        try:
+            worst = max(worst, analyze_one(one, measures, **options))
+        except GrokinterpError as error:
+            if len(found) == 1:
+                raise
+            worst = refuse(f"{one}: {error}")  # the other runs are not to wait for it
     return worst
 
 
@@ -271,14 +251,18 @@ def show(path: Path, /, *, out: Out = None) -> int:
     return 0
 
 
+app.command(import_, name="import")
+app.command(verify)
+app.command(sweep)
+app.command(results)
+
+
 def main() -> None:
     """Run the command line; bad input is one sentence and exit status 2."""
     # Before torch is imported: its idle threads spin for a short while only, then sleep. Alone on a
     # machine that costs nothing; beside another busy process long spinning is several times slower.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    # a batch system's polite signal stops a command as Ctrl-C does; training has a handler of its own
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(run_command(None))
+    interrupts.run(lambda: run_command(None))
 
 
 def run_command(tokens: list[str] | None) -> int:

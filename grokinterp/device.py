@@ -6,6 +6,7 @@ from collections.abc import Generator
 import torch
 
 from grokinterp.errors import GrokinterpError
+from grokinterp.memory import available_bytes
 
 
 def resolve_device(name: str) -> torch.device:
@@ -20,9 +21,16 @@ def resolve_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise GrokinterpError(f"{name!r} is not a device; use auto, cpu, cuda or cuda:N") from None
+    if device.type not in ("cpu", "cuda"):
+        raise GrokinterpError(f"{name!r} is not a device that is offered; use auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise GrokinterpError(f"there is no device {name} here; use --device cpu or auto")
     return device
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Memory that can still be taken on a device; None where the system does not say."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_bytes()
 
 
 @contextlib.contextmanager

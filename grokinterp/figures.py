@@ -9,7 +9,7 @@ from grokinterp.measures.measure import Measure
 from grokinterp.measures.registry import builtin_measures, select
 from grokinterp.progress import progress_bar
 from grokinterp.run import Run
-from grokinterp.runs.files import read_json
+from grokinterp.runs.files import read_json, remove_abandoned
 from grokinterp.tables import Tables, read_table
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def draw_figures(
     if not chosen and (names is None or not whole):
         raise GrokinterpError(f"{run.rundir.out} has no tables yet; run `grokinterp analyze {run.path}` first")
     drawn, everything = {}, [*([OVERVIEW] if whole else []), *chosen]
+    remove_abandoned(run.rundir.analysis_leftovers())
     with progress_bar("drawing", len(everything), show=show_progress) as report:
         for done, name in enumerate(everything, start=1):
             figure = plot(run, chosen.get(name, name))
@@ -106,7 +107,12 @@ def skipped(run: Run) -> dict[str, str]:
     reasons = {}
     for name in builtin_measures():
         path = run.rundir.table_info_path(name)
-        reason = read_json(path).get("skipped") if path.exists() else None
+        if not path.exists():
+            continue
+        try:
+            reason = read_json(path).get("skipped")
+        except GrokinterpError:
+            raise GrokinterpError(f"{path} is damaged; `grokinterp analyze {run.path}` writes it anew") from None
         if reason:
             reasons[name] = str(reason)
     return reasons

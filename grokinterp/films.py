@@ -4,6 +4,7 @@ Drawn from tables alone, on request. Every frame has the same axes, and the PCA 
 `symbol_pca` has aligned to the last checkpoint, so what moves is the network and not the frame.
 """
 
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from grokinterp.errors import GrokinterpError
 from grokinterp.figures import saved_keys
 from grokinterp.progress import progress_bar
 from grokinterp.run import Run
-from grokinterp.runs.files import write_atomically
+from grokinterp.runs.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -157,7 +158,6 @@ def _save(path: Path, images: Sequence[Image.Image]) -> None:
     first, *rest = [image.quantize(128, dither=Image.Dither.NONE) for image in images]
     durations = [MILLISECONDS] * len(rest) + [10 * MILLISECONDS]
 
-    def write(target: Path) -> None:
-        first.save(target, format="GIF", save_all=True, append_images=rest, duration=durations, loop=0, optimize=True)
-
-    write_atomically(path, write)
+    buffer = io.BytesIO()
+    first.save(buffer, format="GIF", save_all=True, append_images=rest, duration=durations, loop=0, optimize=True)
+    write_bytes(path, buffer.getvalue())

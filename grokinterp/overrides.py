@@ -1,25 +1,56 @@
 """Changes laid over a config: TOML files and command-line flags."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
 from grokinterp.config import CUSTOM_OPERATION, GROUP_OPERATIONS, OPERATION_ALIASES, RunConfig
-from grokinterp.errors import GrokinterpError
+from grokinterp.errors import ConfigError, GrokinterpError
+
+MAX_BYTES = 64 * 2**20
+"""Of a TOML file; the largest table of an operation takes 3 MB."""
 
 
-def load_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file of config sections as a nested mapping, not yet validated."""
+class TomlFile(dict[str, Any]):
+    """What was read from a TOML file, and where that is."""
+
+    def __init__(self, content: Mapping[str, Any], path: Path) -> None:
+        super().__init__(content)
+        self.path = path
+
+
+def load_toml(path: Path) -> TomlFile:
+    """Read a TOML file of config sections as a nested mapping, not yet validated.
+
+    Raises:
+        GrokinterpError: no such file, or no TOML in it; says the line.
+    """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise GrokinterpError(f"there is no config file {path}; check the path") from None
     except IsADirectoryError:
         raise GrokinterpError(f"{path} is a folder; --config takes a TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    if len(content) > MAX_BYTES:
+        raise GrokinterpError(f"{path} has more than {MAX_BYTES // 2**20} MB; it is no config")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise GrokinterpError(
+            f"{path} is not valid TOML (byte {error.object[error.start]:#04x} in line {line} is no UTF-8); "
+            "save it as UTF-8 text"
+        ) from None
+    try:
+        return TomlFile(tomllib.loads(text), path)
+    except tomllib.TOMLDecodeError as error:
         raise GrokinterpError(f"{path} is not valid TOML ({error}); fix that line") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets a thousand deep
+        raise GrokinterpError(f"{path} is not valid TOML ({error}); it is no config") from None
 
 
 def override(config: RunConfig, *changes: Mapping[str, Any], source: str = "the config") -> RunConfig:
@@ -33,7 +64,35 @@ def override(config: RunConfig, *changes: Mapping[str, Any], source: str = "the 
     for prepare in (_without_other_kind, _without_other_operands, _without_other_optimizer):
         data = prepare(data, change)  # of the preset alone: what a file says is not dropped for a flag
     data = _merge(data, change)
-    return type(config).from_mapping(data, source=source)
+    try:
+        return type(config).from_mapping(data, source=source)
+    except ConfigError as error:
+        raise _attributed(error, changes, source) from None
+
+
+def _attributed(error: ConfigError, changes: Sequence[Mapping[str, Any]], source: str) -> ConfigError:
+    """The error with the file that each wrong value came from."""
+    found = []
+    for problem in error.problems:
+        file = next((change.path for change in reversed(changes) if isinstance(change, TomlFile)), None)
+        if problem.name:
+            holders = [change for change in reversed(changes) if _holds(change, problem.name.split("."))]
+            # a section that is no table is refused, whatever fields a later change gives it
+            odd = [change for change in holders if not isinstance(change.get(problem.name), Mapping)]
+            holder = next(iter(odd or holders), None)
+            file = holder.path if isinstance(holder, TomlFile) else None
+        found.append(replace(problem, file=file, given=file is None))
+    said = "; ".join(f"{problem.file or source}: {problem.sentence()}" for problem in found)
+    return ConfigError(said, tuple(found))
+
+
+def _holds(change: Any, path: Sequence[str]) -> bool:
+    """Whether a nested mapping says something at this path, or at a list on the way."""
+    if not path:
+        return True
+    if not isinstance(change, Mapping):
+        return path[0].isdigit()
+    return path[0] in change and _holds(change[path[0]], path[1:])
 
 
 def _explicit(config: RunConfig) -> dict[str, Any]:

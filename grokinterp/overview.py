@@ -26,11 +26,11 @@ def overview(run: Run) -> "Figure":
     whose tables were not computed are left out.
 
     Raises:
-        GrokinterpError: the run has no evaluations.
+        GrokinterpError: the run has no evaluations and no tables.
     """
-    if not len(run.metrics):
-        raise GrokinterpError(f"{run.path} has no evaluations in metrics.jsonl; train it first")
     drawn = [panel for panel in PANELS if panel(run, None)]
+    if not drawn:
+        raise GrokinterpError(f"{run.path} has no evaluations in metrics.jsonl and no tables; analyze it first")
     rows = -(-len(drawn) // 2)
     fig, axes = plotting.figure(rows=rows, columns=2, width="text", height=1.55, grid=True)
     shown = list(axes.flat)[: len(drawn)]
@@ -63,24 +63,39 @@ def _mark(run: Run, axis: Axes, measure: str, column: str, color: str, **where: 
             axis.plot([step], [0.03], marker="^", ms=5, color=color, mec="white", mew=0.4, transform=foot, zorder=5)
 
 
+def _curves(run: Run, quantity: str) -> dict[str, pd.DataFrame]:
+    """Step and value by split: from metrics.jsonl, or from the checkpoints where that has none (as imported runs)."""
+    metrics, table = run.metrics, run.table_or_none("accuracy_loss")
+    found = {}
+    for split in ("train", "test", "all"):
+        column = f"{split}_{quantity}"
+        if column in metrics:
+            found[split] = metrics[["step", column]].dropna().set_axis(["step", "value"], axis=1)
+        elif table is not None and (split != "all" or not found):
+            rows = table.loc[table["split"] == split, ["step", quantity]]
+            if len(rows):
+                found[split] = rows.set_axis(["step", "value"], axis=1)
+    return found
+
+
 def _accuracy(run: Run, axis: Axes | None) -> bool:
+    curves = _curves(run, "accuracy")
     if axis is not None:
-        for split in ("train", "test"):
-            axis.plot(run.metrics["step"], run.metrics[f"{split}_accuracy"], **plotting.split_style(split))
+        for split, rows in curves.items():
+            axis.plot(rows["step"], rows["value"], **plotting.split_style(split))
         axis.set_ylabel("accuracy")
         axis.set_ylim(-0.03, 1.03)
-    return True
+    return bool(curves)
 
 
 def _loss(run: Run, axis: Axes | None) -> bool:
+    curves = _curves(run, "loss")
     if axis is not None:
-        for split in ("train", "test"):
-            axis.plot(
-                run.metrics["step"], run.metrics[f"{split}_loss"].clip(lower=FLOOR), **plotting.split_style(split)
-            )
+        for split, rows in curves.items():
+            axis.plot(rows["step"], rows["value"].clip(lower=FLOOR), **plotting.split_style(split))
         axis.set_yscale("log")
         axis.set_ylabel("loss (nats)")
-    return True
+    return bool(curves)
 
 
 def _progress(run: Run, axis: Axes | None) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -20,7 +21,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from grokinterp.phases import Phases
-from grokinterp.runs.files import write_atomically
+from grokinterp.runs.files import write_bytes
 
 INK = "#222222"
 FAINT = "#c4c4c4"
@@ -127,6 +128,7 @@ def over_steps(
     axes = list(axes if axes is not None else fig.axes)
     with mpl.rc_context(STYLE):
         for axis in axes:
+            _show_single_points(axis)
             shade_phases(axis, phases)
             if phases.last_step:
                 axis.set_xlim(0, phases.last_step)
@@ -141,6 +143,13 @@ def over_steps(
             if axis.get_legend_handles_labels()[1]:
                 axis.legend(loc=place)  # ty: ignore[invalid-argument-type]
     return fig
+
+
+def _show_single_points(axis: Axes) -> None:
+    """A dot for a line of one point, which is all that a run with one checkpoint has."""
+    for line in axis.lines:
+        if len(np.atleast_1d(line.get_xdata())) == 1 and line.get_marker() in ("", " ", "None", None):
+            line.set(marker="o", markersize=3, clip_on=False)
 
 
 def legend(axis: Axes, place: str = "best") -> None:
@@ -202,9 +211,8 @@ def save_figure(fig: Figure, stem: Path, formats: Sequence[str]) -> list[Path]:
             path = stem.with_name(f"{stem.name}.{form}")
             metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
 
-            def write(target: Path, form: str = form, metadata: dict | None = metadata) -> None:
-                fig.savefig(target, format=form, metadata=metadata)
-
-            write_atomically(path, write)
+            buffer = io.BytesIO()  # in memory first: the libraries' writers hide a full disk behind errors of their own
+            fig.savefig(buffer, format=form, metadata=metadata)
+            write_bytes(path, buffer.getvalue())
             paths.append(path)
     return paths

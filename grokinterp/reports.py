@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from grokinterp.figures import OVERVIEW, measured, plot, skipped
 from grokinterp.measures.registry import builtin_measures
 from grokinterp.run import Run
-from grokinterp.runs.files import write_text
+from grokinterp.runs.files import remove_abandoned, write_text
 from grokinterp.summary import landmark_table
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def report(run: Run) -> Path:
         skipped=_skipped_html(run),
         config=html.escape(run.config.to_toml()),
     )
+    remove_abandoned(run.rundir.analysis_leftovers())
     write_text(run.rundir.report_path, page)
     return run.rundir.report_path
 
@@ -68,6 +69,11 @@ def story(run: Run) -> str:
 
 def _events(run: Run) -> str:
     phases, last = run.phases, run.phases.last_step
+    if not phases.follows_accuracy:
+        known = sum(row.get("test_accuracy") is not None for row in phases.rows)
+        small = phases.step("small_test_loss")
+        fell = "" if small is None else f" Test loss fell below 0.01 at step {small}."
+        return f"Test accuracy is known at {known} steps, too few to say when it rose.{fell}"
     if phases.memorization_step is None:
         first = f"Train accuracy did not reach 99 % within {last} steps."
     else:

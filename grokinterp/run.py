@@ -10,7 +10,7 @@ import pandas as pd
 from grokinterp.config import RunConfig
 from grokinterp.errors import GrokinterpError, NotApplicableError
 from grokinterp.leads import LEAD_COLUMNS
-from grokinterp.phases import Phases, find_phases
+from grokinterp.phases import Phases, find_phases, is_phases_json
 from grokinterp.runs.files import read_json
 from grokinterp.runs.metrics import read_metrics
 from grokinterp.runs.rundir import RunDir
@@ -68,10 +68,15 @@ class Run:
         The columns are those of `grokinterp.leads.LEAD_COLUMNS`.
         """
         path = self.rundir.phases_path
-        saved = (read_json(path).get("leads") or []) if path.exists() else []
-        if not isinstance(saved, list) or not all(
-            isinstance(row, dict) and row.keys() >= {*LEAD_COLUMNS} for row in saved
-        ):
+        if not path.exists():
+            return pd.DataFrame(columns=list(LEAD_COLUMNS))
+        try:
+            found = read_json(path)
+        except GrokinterpError:
+            found = {"leads": None}
+        saved = found.get("leads", [])
+        whole = isinstance(saved, list) and is_phases_json(found)
+        if not whole or not all(isinstance(row, dict) and row.keys() >= {*LEAD_COLUMNS} for row in saved):
             raise GrokinterpError(f"{path} is damaged; `grokinterp analyze {self.path}` writes it anew")
         return pd.DataFrame(saved, columns=list(LEAD_COLUMNS))
 

@@ -49,7 +49,7 @@ def print_summary(run: Run, console: Console) -> None:
     if marks:
         console.print(_landmarks(marks))
     leads = run.leads
-    if len(leads):
+    if leads["step"].notna().any():
         console.print(_leads(leads))
     for name, why in skipped(run).items():
         console.print(f"no {name}: {escape(why)}", style="dim", highlight=False, soft_wrap=True)

@@ -38,7 +38,7 @@ class Sources:
     def checkpoints(self, measure: Measure) -> Checkpoints:
         """From which checkpoints the rows on disk are; empty for tables that changed or whose other sources did."""
         info = self._read(measure)
-        if any(info.get(name) != value for name, value in self._now(measure).items()):
+        if any(info.get(name) != value for name, value in (self._now(measure) | description(measure)).items()):
             return {}
         parts, tables = info.get("checkpoints"), info.get("tables")
         if not isinstance(parts, dict) or not isinstance(tables, dict):
@@ -55,17 +55,14 @@ class Sources:
         The digest of each table ties it to its record: whoever is killed between the two writes
         leaves a table that does not match, and its rows are computed again.
         """
-        known = {**self.checkpoints(measure), **checkpoints}
+        known, about = {**self.checkpoints(measure), **checkpoints}, description(measure)
         info = {
-            "measure": measure.name,
-            "summary": measure.summary,
-            "reference": measure.reference,
+            "measure": about["measure"],
+            "summary": about["summary"],
+            "reference": about["reference"],
             "skipped": skipped,
             **self._now(measure),
-            "columns": {
-                part_name: {c: vars(column) for c, column in part.all_columns.items()}
-                for part_name, part in measure.parts.items()
-            },
+            "columns": about["columns"],
             "checkpoints": known,
             "tables": {part: self._table(measure, part) for part in known},
         }
@@ -90,6 +87,16 @@ class Sources:
             keys = {"irreps": list(self._irreps)}
         params = json.loads(json.dumps(self._settings[measure.name]))  # as it comes back from disk
         return {"code": code_digest(measure), "params": params, "keys": keys}
+
+
+def description(measure: Measure) -> dict[str, Any]:
+    """What measures/<name>.json says of a measure whatever the run, as it comes back from disk."""
+    columns = {
+        part_name: {c: vars(column) for c, column in part.all_columns.items()}
+        for part_name, part in measure.parts.items()
+    }
+    about = {"measure": measure.name, "summary": measure.summary, "reference": measure.reference, "columns": columns}
+    return json.loads(json.dumps(about))
 
 
 def checkpoint_digests(rundir: RunDir) -> dict[int, str]:

@@ -3,8 +3,10 @@
 What figures, notebooks and other tools read. No torch here.
 """
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,7 +16,7 @@ import pyarrow.parquet as pq
 from grokinterp.errors import GrokinterpError
 from grokinterp.measures.measure import Column
 from grokinterp.phases import Phases
-from grokinterp.runs.files import write_atomically
+from grokinterp.runs.files import require_file, write_bytes
 from grokinterp.runs.rundir import RunDir
 
 Row = dict[str, Any]
@@ -60,18 +62,31 @@ def write_table(rundir: RunDir, measure: str, part: str, columns: Mapping[str, C
     table = pa.table(
         {name: pa.array([row[name] for row in rows], type=_TYPES[column.kind]) for name, column in columns.items()}
     )
-    write_atomically(rundir.table_path(measure, part), lambda path: pq.write_table(table, path))
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    write_bytes(rundir.table_path(measure, part), buffer.getvalue())
 
 
 def read_rows(rundir: RunDir, measure: str, part: str) -> list[Row] | None:
     """The rows of a table, nulls as None; None where there is no readable table."""
     path = rundir.table_path(measure, part)
-    if not path.is_file():  # of a folder, pyarrow would read an empty data set
+    if not path.is_file():
         return None
     try:
-        return pq.read_table(path).to_pylist()
+        return _read(path).to_pylist()
     except (FileNotFoundError, pa.ArrowException, OSError):
         return None
+
+
+def _read(path: Path) -> pa.Table:
+    """Of a path, pyarrow would read an empty data set where there is a folder, and none that is no UTF-8.
+
+    Looked through as a whole: a flipped bit in a text shows itself only when the text is taken out.
+    """
+    require_file(path)
+    table = pq.read_table(io.BytesIO(path.read_bytes()))
+    table.validate(full=True)
+    return table
 
 
 def read_table(rundir: RunDir, measure: str, part: str = "") -> pd.DataFrame:
@@ -82,9 +97,7 @@ def read_table(rundir: RunDir, measure: str, part: str = "") -> pd.DataFrame:
     """
     path = rundir.table_path(measure, part)
     try:
-        if path.is_dir():
-            raise IsADirectoryError("a folder")
-        return pq.read_table(path).to_pandas()
+        return _read(path).to_pandas()
     except FileNotFoundError:
         name = f"{measure}.{part}" if part else measure
         raise GrokinterpError(f"{rundir.out} has no table {name}; run `grokinterp analyze {rundir.root}`") from None

@@ -127,6 +127,16 @@ def test_a_diverged_checkpoint_is_named_and_the_others_are_measured(run, capsys)
     assert run.table("progress_measures")["step"].max() == last
 
 
+def test_a_bad_run_in_a_folder_is_named_and_the_others_are_analyzed(tmp_path, capsys):
+    for name in ("a", "b", "c"):
+        gi.train(small_config(), tmp_path / "runs" / name, show_progress=False)
+    (tmp_path / "runs" / "b" / "task.safetensors").write_bytes(b"")
+    assert run_command(["analyze", str(tmp_path / "runs"), "--only", "weight_norm"]) == 2
+    assert "b: " in capsys.readouterr().err
+    for name in ("a", "c"):
+        assert len(gi.open(tmp_path / "runs" / name).table("weight_norm"))
+
+
 def test_figures_say_which_table_is_of_the_wrong_kind(run, capsys):
     assert run_command(["analyze", str(run.path), "--only", "accuracy_loss,weight_norm"]) == 0
     run.rundir.table_path("accuracy_loss").write_bytes(run.rundir.table_path("weight_norm").read_bytes())

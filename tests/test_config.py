@@ -51,7 +51,7 @@ TRANSFORMERS = st.fixed_dictionaries(
         "d_head": st.integers(1, 70),
         "d_mlp": st.integers(1, 900),
         "activation": st.sampled_from(["relu", "gelu"]),
-        "normalization": st.sampled_from(["none", "LN"]),
+        "normalization": st.sampled_from(["none", "LN", "post-LN"]),
         "biases": st.sampled_from(["none", "mlp", "all"]),
         "causal": st.booleans(),
         "attention_rate": st.floats(0, 1),
@@ -68,7 +68,9 @@ MLPS = st.fixed_dictionaries(
         "activation": st.sampled_from(["relu", "gelu", "square"]),
     },
 )
-EMBEDDING_MLPS = st.tuples(MLPS, st.integers(1, 4096)).map(lambda x: {**x[0], "input": "embedding", "d_model": x[1]})
+EMBEDDING_MLPS = st.tuples(MLPS, st.sampled_from(["embedding", "separate"]), st.integers(1, 4096)).map(
+    lambda x: {**x[0], "input": x[1], "d_model": x[2]}
+)
 LSTMS = st.fixed_dictionaries(
     {"kind": st.just("lstm")},
     optional={**ANY_MODEL, **HIDDEN, "n_layers": st.integers(1, 4), "d_model": st.integers(1, 4096)},
@@ -129,7 +131,7 @@ NAMES = st.text(min_size=1, max_size=20).filter(lambda s: s.isprintable() and s.
 def configs(draw):
     task, model, training = {**draw(TASKS), **draw(EXTRA_TASK)}, draw(MODELS), draw(TRAININGS)
     kind = model.get("kind", "transformer")
-    task["layout"] = "a b" if kind == "mlp" else draw(st.sampled_from(["a b =", "a op b =", "a b"]))
+    task["layout"] = "a b" if kind == "mlp" else draw(st.sampled_from(["a b =", "a op b =", "a b", "EOS a op b ="]))
     if "outliers" not in task:
         task["shuffle_labels"] = draw(st.booleans())
     regularizer = {**draw(REGULARIZERS), **draw(SLOW_GRADIENTS)}
@@ -139,7 +141,7 @@ def configs(draw):
         training["loss_on"] = draw(st.sampled_from(["answer", "sequence"]))
         training["engine"] = draw(st.sampled_from(["auto", "hooked"]))
     optimizer = {**draw(OPTIMIZERS), **draw(SCHEDULES)}
-    without_a_matrix = kind == "mlp" and model.get("input") != "embedding" and model.get("n_layers") == 1
+    without_a_matrix = kind == "mlp" and model.get("input", "onehot") == "onehot" and model.get("n_layers") == 1
     assume(not (without_a_matrix and optimizer.get("name") == "muon"))
     n_pairs = sum(answer >= 0 for row in task.get("table", []) for answer in row)
     assume("table" not in task or n_pairs > 3)

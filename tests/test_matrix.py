@@ -37,6 +37,7 @@ ARCHITECTURES = {
     "transformer": {**SMALL},
     "transformer, 2 layers, biases": {**SMALL, "n_layers": 2, "biases": "all", "init": "nanda", "init_scale": 0.5},
     "transformer, LayerNorm, gelu": {**SMALL, "normalization": "LN", "activation": "gelu", "biases": "mlp"},
+    "transformer, post-LN": {**SMALL, "normalization": "post-LN"},
     "transformer, half uniform attention": {**SMALL, "attention_rate": 0.5, "causal": False},
     "mlp, one-hot": {"kind": "mlp", "n_layers": 1, "d_hidden": 20},
     "mlp, embedding, square": {
@@ -46,11 +47,12 @@ ARCHITECTURES = {
         "d_hidden": 20,
         "activation": "square",
     },
+    "mlp, a table each": {"kind": "mlp", "n_layers": 1, "input": "separate", "d_model": 8, "d_hidden": 20},
     "mlp, three layers, no biases": {"kind": "mlp", "n_layers": 3, "d_hidden": 20, "biases": "none"},
     "lstm": {"kind": "lstm", "d_hidden": 12, "d_model": 8},
     "lstm, 2 layers": {"kind": "lstm", "n_layers": 2, "d_hidden": 10, "d_model": 8, "biases": "none"},
 }
-LAYOUTS = {name: {"layout": name} for name in ("a b =", "a op b =", "a b")}
+LAYOUTS = {name: {"layout": name} for name in ("a b =", "a op b =", "a b", "EOS a op b =")}
 OPTIMIZERS = {
     "adamw": {"lr": 3e-3},
     "adamw to init": {"lr": 3e-3, "decay_to": "init"},

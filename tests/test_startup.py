@@ -36,6 +36,7 @@ def test_importing_the_package_loads_nothing_heavy_and_takes_under_a_fifth_of_a_
     [
         (["--help"], (*HEAVY, "pandas")),
         (["train", "--help"], (*HEAVY, "pandas")),
+        (["import", "--help"], (*HEAVY, "pandas")),
         (["list"], ("torch", "transformer_lens")),
     ],
 )

@@ -15,14 +15,16 @@ from threadpoolctl import threadpool_limits
 
 from grokinterp.analysis.plan import Work, settings_of, subsets
 from grokinterp.analysis.workers import default_jobs, in_order, without_subnormals
-from grokinterp.device import resolve_device
+from grokinterp.device import free_bytes, resolve_device
 from grokinterp.errors import GrokinterpError, NotApplicableError
+from grokinterp.estimates import analysis_estimate
 from grokinterp.leads import find_leads
 from grokinterp.measures.measure import Measure
 from grokinterp.measures.registry import builtin_measures, select
+from grokinterp.memory import check, fits
 from grokinterp.progress import progress_bar
 from grokinterp.run import Run
-from grokinterp.runs.files import locked, write_json
+from grokinterp.runs.files import locked, remove_abandoned, write_json
 from grokinterp.sources import Sources, checkpoint_digests
 from grokinterp.summary import summarize
 from grokinterp.tables import Row, check_rows, read_rows, write_table
@@ -87,21 +89,37 @@ def analyze(
         raise GrokinterpError(f"jobs = {jobs} must be at least 1")
     if not run.steps:
         raise GrokinterpError(f"{run.path} has no checkpoints in ckpts/; train it first")
-    _ = run.task, run.train_mask  # damaged, they fail here and once, not at each checkpoint
+    # damaged, they fail here and once, not at each checkpoint
+    _ = run.task, run.train_mask, run.rundir.read_checksums(), run.metrics
+    device = str(resolve_device(device))
+    n_jobs = _jobs_that_fit(run, jobs, device, whole=measures is None)
     # numpy's own threads would wait in a loop for work, on the cores that torch's threads need
     one_blas_thread = threadpool_limits(limits=1, user_api="blas")
     lock = locked(run.rundir.analysis_lock_path, f"{run.rundir.measures}")
     with _writable(), one_blas_thread, without_subnormals(), lock:
-        device = str(resolve_device(device))
+        remove_abandoned(run.rundir.analysis_leftovers())
         analysis = _Analysis(run, chosen, settings, device)
         analysis.plan(sorted({*run.steps[::every], run.steps[-1]}), full=full, force=force)
-        analysis.over_checkpoints(jobs or default_jobs(run.task.table.size * run.task.n_answers, device), show_progress)
+        analysis.over_checkpoints(n_jobs, show_progress)
         analysis.over_run()
         phases = run.phases
         leads = find_leads(run, phases, {**builtin_measures(), **chosen}.values())
         write_json(run.rundir.phases_path, phases.to_json() | {"leads": leads})
         write_json(run.rundir.summary_path, summarize(run, phases))
     return analysis.outcome
+
+
+def _jobs_that_fit(run: Run, jobs: int | None, device: str, *, whole: bool) -> int:
+    """The jobs asked for, or as many as there is memory for.
+
+    Raises:
+        GrokinterpError: there is not enough for the jobs asked for, or for a single one.
+    """
+    n, free = jobs or default_jobs(run.task.table.size * run.task.n_answers, device), free_bytes(resolve_device(device))
+    while jobs is None and n > 1 and free is not None and not fits(analysis_estimate(run.config, n, whole=whole), free):
+        n -= 1
+    check(analysis_estimate(run.config, n, whole=whole), free)
+    return n
 
 
 class _Analysis:

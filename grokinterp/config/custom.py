@@ -59,6 +59,8 @@ def check_table(table: OperationTable, largest: int) -> None:
         ValueError: it is not; says where.
     """
     n = len(table)
+    if n == 1:
+        raise ValueError("the table of the operation has one row; write a line for each left operand, at least 2")
     if not 2 <= n <= largest:
         raise ValueError(f"the table of the operation has {n} rows; tasks take 2 to {largest}")
     for x, row in enumerate(table):

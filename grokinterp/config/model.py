@@ -27,7 +27,9 @@ class TransformerConfig(_Network):
     d_head: int | None = Field(None, ge=1, le=4096, description="width of a head; d_model / n_heads if not given")
     d_mlp: int | None = Field(None, ge=1, le=65536, description="neurons per block; 4 d_model if not given")
     activation: Literal["relu", "gelu"] = Field("relu", description="nonlinearity; square: of an mlp alone")
-    normalization: Literal["none", "LN"] = Field("none", description="LayerNorm before each sublayer")
+    normalization: Literal["none", "LN", "post-LN"] = Field(
+        "none", description="LN: LayerNorm before each sublayer and at the end; post-LN: after each residual sum"
+    )
     biases: Biases = Field("none", description="which biases are trained; the others stay zero")
     causal: bool = Field(True, description="causal attention mask")
     attention_rate: float = Field(
@@ -63,13 +65,15 @@ class TransformerConfig(_Network):
 
 
 class MLPConfig(_Network):
-    """Hidden layers of one width over one-hot operands side by side, or over their embeddings side by side."""
+    """Hidden layers of one width over one-hot operands side by side, or over their embeddings (shared or separate)."""
 
     kind: Literal["mlp"] = Field("mlp", description="architecture")
     n_layers: int = Field(2, ge=1, le=8, description="hidden layers")
     d_hidden: int = Field(512, ge=1, le=65536, description="width of a hidden layer of an mlp, or of an lstm's state")
-    input: Literal["onehot", "embedding"] = Field(
-        "onehot", description="of an mlp: operands as one-hot vectors side by side, or as embeddings side by side"
+    input: Literal["onehot", "embedding", "separate"] = Field(
+        "onehot",
+        description="of an mlp: operands side by side as one-hot vectors, as embeddings from one table, or from a "
+        "separate table each",
     )
     d_model: int = Field(128, ge=1, le=4096, description="width of the embedding, where there is one")
     activation: Literal["relu", "gelu", "square"] = Field("relu", description="nonlinearity of the hidden layers")
@@ -79,7 +83,9 @@ class MLPConfig(_Network):
     @model_validator(mode="after")
     def _embedding_has_a_width(self) -> Self:
         if self.input == "onehot" and self.d_model != MLPConfig.model_fields["d_model"].default:
-            raise ValueError("d_model is the width of an embedding; use --model.input embedding, or leave it out")
+            raise ValueError(
+                "d_model is the width of an embedding; use --model.input embedding or separate, or leave it out"
+            )
         return self
 
     @property

@@ -11,8 +11,8 @@ from grokinterp.config.model import MLPConfig, ModelConfig, TransformerConfig, k
 from grokinterp.config.section import Section
 from grokinterp.config.task import TaskConfig
 from grokinterp.config.training import OptimizerConfig, RegularizerConfig, TrainConfig
-from grokinterp.errors import GrokinterpError
-from grokinterp.explain import explain
+from grokinterp.errors import ConfigError, GrokinterpError
+from grokinterp.explain import problems
 
 SCHEMA_VERSION = 1
 
@@ -20,7 +20,7 @@ SCHEMA_VERSION = 1
 class RunConfig(Section):
     """One run, completely: everything that decides its numbers."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = Field(SCHEMA_VERSION, ge=1, description="version of this layout")
     name: str = Field("run", min_length=1, max_length=200, description="title of the run")
     task: TaskConfig = Field(default_factory=lambda: TaskConfig.model_validate({}))
     model: ModelConfig = Field(default_factory=lambda: TransformerConfig.model_validate({}))
@@ -118,7 +118,7 @@ class RunConfig(Section):
         """
         try:
             data = json.loads(text)
-        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError
             raise GrokinterpError(f"{source} is not valid JSON ({error}); restore it from a copy") from None
         return cls._validated(data, source, saved=True)
 
@@ -140,7 +140,9 @@ class RunConfig(Section):
         try:
             return cls.model_validate(data, context={"saved": saved})
         except ValidationError as error:
-            raise GrokinterpError(f"{source}: {explain(error, cls)}") from None
+            found = tuple(problems(error, cls))
+            said = "; ".join(problem.sentence() for problem in found)
+            raise ConfigError(f"{source}: {said}", found) from None
 
 
 def why_not_fast(model: ModelConfig) -> str | None:

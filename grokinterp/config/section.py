@@ -25,4 +25,33 @@ class Section(BaseModel):
         kinds = set(get_args(annotation)) or {annotation}
         if isinstance(value, float | str) and int in kinds and kinds <= {int, type(None)}:
             raise ValueError("is not a whole number")
+        if isinstance(value, list | tuple):
+            wrong = _wrong_item(value, _number_of(annotation))
+            if wrong is not None:
+                raise ValueError(
+                    f"is not a list of {'whole ' if _number_of(annotation) is int else ''}numbers; {wrong}"
+                )
         return value
+
+
+def _number_of(annotation: Any) -> type | None:
+    """int or float where the annotation is that of a (nested) tuple of it."""
+    if annotation in (int, float):
+        return annotation
+    found = (_number_of(inner) for inner in get_args(annotation))
+    return next((kind for kind in found if kind is not None), None)
+
+
+def _wrong_item(items: Any, kind: type | None) -> str | None:
+    """Where the first item is that is no number of this kind, however deep, and what it is.
+
+    pydantic alone reads "1" and true as 1.
+    """
+    for i, item in enumerate(items):
+        if isinstance(item, list | tuple):
+            wrong = _wrong_item(item, kind)
+            if wrong is not None:
+                return f"[{i}]{wrong}"
+        elif isinstance(item, bool | str) or (kind is int and isinstance(item, float)):
+            return f"[{i}] is {item!r:.40}"
+    return None

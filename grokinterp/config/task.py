@@ -39,7 +39,7 @@ class TaskConfig(Section):
     group: str | None = Field(None, description=f"for operations in a group: {EXAMPLES}")
     file: str | None = Field(None, description="your own operation: a CSV table, or a .py file with operation(x, y)")
     table: OperationTable | None = Field(None, description="the table of your own operation, read from the file")
-    layout: Literal["a b =", "a op b =", "a b"] = Field(
+    layout: Literal["a b =", "a op b =", "a b", "EOS a op b ="] = Field(
         "a b =", description="the tokens of one example; the last position is read"
     )
     frac_train: float = Field(0.3, gt=0, lt=1, description="share of the pairs that is trained on, above 0 and below 1")
@@ -102,7 +102,10 @@ class TaskConfig(Section):
             raise ValueError(
                 "operation custom needs its table: --task.file ops.csv, or a .py file with operation(x, y)"
             )
-        check_table(self.table, MAX_P)
+        try:
+            check_table(self.table, MAX_P)
+        except ValueError as error:
+            raise ValueError(f"{self.file}: {error}" if self.file else str(error)) from None
         if self.p not in (None, len(self.table)):
             raise ValueError(f"p is {self.p}, but the operation's table has {len(self.table)} rows; leave p out")
 

@@ -1,5 +1,6 @@
 """The sections that say how it is trained: optimizer, regularizer, train."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
@@ -143,7 +144,6 @@ class TrainConfig(Section):
     @field_validator("device")
     @classmethod
     def _known_device(cls, value: str) -> str:
-        kind, _, index = value.partition(":")
-        if kind in ("auto", "cpu", "cuda") and (not index or (kind == "cuda" and index.isdigit())):
+        if value in ("auto", "cpu", "cuda") or re.fullmatch(r"cuda:[0-9]{1,3}", value):
             return value
         raise ValueError("is not a device; use auto, cpu, cuda or cuda:N")

@@ -43,7 +43,8 @@ def load_measure_file(path: Path) -> Measure:
         module: ModuleType = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        raise GrokinterpError(f"{path} fails to import ({type(error).__name__}: {error}); fix it first") from None
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        raise GrokinterpError(f"{path} fails to import ({what}); fix it first") from None
     measure = getattr(module, "MEASURE", None)
     if not isinstance(measure, Measure):
         raise GrokinterpError(f"{path} has no MEASURE = Measure(...); see `grokinterp list`")

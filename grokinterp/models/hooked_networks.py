@@ -62,7 +62,8 @@ class HookedMLP(_Hooked):
         assert isinstance(self.config, MLPConfig)
         act, one_hot = ACTIVATIONS[self.config.activation], self.config.input == "onehot"
         n, table = self.layout.n_operand_tokens, self.embed.W_E
-        parts = [F.one_hot(t, n).to(table) if one_hot else table[t] for t in tokens.T]
+        step = n if self.config.input == "separate" else 0  # from one operand's rows to the next one's
+        parts = [F.one_hot(t, n).to(table) if one_hot else table[t + k * step] for k, t in enumerate(tokens.T)]
         hidden = self.hook_embed(torch.cat(parts, dim=1))
         for i, block in enumerate(self.blocks):
             layer = block["mlp"]

@@ -1,12 +1,15 @@
 """A multilayer perceptron on the operands alone: one-hot vectors, or embeddings, side by side.
 
-With K operands of n elements, operand k as e_k (one-hot, n wide, or its row of W_E, d_model wide):
+With K operands of n elements, operand k as e_k (one-hot, n wide, or a row of W_E, d_model wide):
 
     h_0 = act([e_1 ... e_K] W_0 + b_0),   h_l = act(h_{l-1} W_l + b_l),   logits = h_last W_U + b_U
 
 The product of a one-hot vector with a matrix is one of its rows, so with one-hot input W_0 is the embedding:
 W_E (K n, d_hidden), operand k in rows k n to (k + 1) n, and there is no other W_0. The names follow
 TransformerLens: layer l is blocks.l.mlp.W_in and b_in, its neurons blocks.l.mlp.hook_post.
+
+With input "embedding" all operands read one table W_E (n, d_model); with "separate" operand k has its own, in rows
+k n to (k + 1) n of W_E (K n, d_model), as in the MLPs of Chughtai et al. 2023 and Stander et al. 2024.
 """
 
 import math
@@ -41,7 +44,8 @@ def mlp_specs(config: MLPConfig, layout: Layout, n_answers: int) -> dict[str, We
     if one_hot:
         specs["embed.W_E"] = _uniform((inputs, width), "embedding", inputs)
     else:
-        specs["embed.W_E"] = WeightSpec((n, config.d_model), "embedding", "normal", 1.0)
+        rows = layout.n_operands * n if config.input == "separate" else n
+        specs["embed.W_E"] = WeightSpec((rows, config.d_model), "embedding", "normal", 1.0)
     for layer in range(config.n_layers):
         if layer or not one_hot:
             specs[f"blocks.{layer}.mlp.W_in"] = _uniform((inputs, width), "mlp", inputs)
@@ -88,10 +92,12 @@ class MLPForward:
     def _first(self, weights: Weights, left: Tensor, right: Tensor) -> Float[Tensor, "B d_hidden"]:
         """The first layer before its activation: one gathered row per operand, added up."""
         n, embed = self.layout.n_operand_tokens, weights["embed.W_E"]
-        if self.config.input == "onehot":
-            tables = [embed[k * n : (k + 1) * n] for k in range(self.layout.n_operands)]
-        else:  # the same product as of the embeddings side by side, over the vocabulary and not over the pairs
-            tables = [embed @ part for part in weights["blocks.0.mlp.W_in"].split(embed.shape[1])]
+        shared = self.config.input == "embedding"
+        tables = [embed if shared else embed[k * n : (k + 1) * n] for k in range(self.layout.n_operands)]
+        if self.config.input != "onehot":
+            # the same product as of the embeddings side by side, over the vocabulary and not over the pairs
+            parts = weights["blocks.0.mlp.W_in"].split(embed.shape[1])
+            tables = [table @ part for table, part in zip(tables, parts, strict=True)]
         columns = self.layout.operands(left, right)
         pre = weights["blocks.0.mlp.b_in"]
         for table, column in zip(tables, columns, strict=True):

@@ -23,6 +23,7 @@ with warnings.catch_warnings():
     # Its dependencies warn about each other at import; none of it concerns our users.
     warnings.simplefilter("ignore")
     from transformer_lens import HookedTransformer, HookedTransformerConfig
+    from transformer_lens.components import LayerNorm, TransformerBlock
     from transformer_lens.hook_points import HookedRootModule, HookPoint
 
 __all__ = [
@@ -53,16 +54,42 @@ def build_hooked(
         d_vocab=layout.d_vocab,
         d_vocab_out=n_answers,
         act_fn=config.activation,
-        normalization_type=None if config.normalization == "none" else "LN",
+        normalization_type="LN" if config.normalization == "LN" else None,
         attention_dir="causal" if config.causal else "bidirectional",
         init_weights=False,
         dtype=dtype,
         device="cpu",
     )
     model = _without_deprecation(lambda: HookedTransformer(cfg))
+    if config.normalization == "post-LN":
+        _normalize_sums(model)
     if config.attention_rate < 1:
         _mix_attention(model, config.attention_rate, layout.n_ctx, causal=config.causal)
     return model
+
+
+class PostNormBlock(TransformerBlock):
+    """A block that normalizes each residual sum, as Vaswani et al. 2017 and Power et al. 2022 do.
+
+    resid_mid = ln1(resid_pre + attn(resid_pre)),   resid_post = ln2(resid_mid + mlp(resid_mid))
+    """
+
+    def forward(self, resid_pre: Tensor, *_: object, **__: object) -> Float[Tensor, "batch pos d_model"]:
+        """resid_post; there is no cache of earlier positions and no padding here."""
+        stream = self.hook_resid_pre(resid_pre)
+        attn_out = self.hook_attn_out(self.attn(query_input=stream, key_input=stream, value_input=stream))
+        stream = self.hook_resid_mid(self.ln1(stream + attn_out))
+        return self.hook_resid_post(self.ln2(stream + self.hook_mlp_out(self.mlp(stream))))
+
+
+def _normalize_sums(model: HookedTransformer) -> None:
+    """Make each block of a model without LayerNorm a `PostNormBlock`."""
+    for block in model.blocks:
+        block.__class__ = PostNormBlock
+        block.ln1, block.ln2 = LayerNorm(model.cfg), LayerNorm(model.cfg)
+    model.ln_final = torch.nn.Identity()
+    model.cfg.normalization_type = "post-LN"  # which TransformerLens refuses to fold, rather than folds wrongly
+    model.setup()
 
 
 def _mix_attention(model: HookedTransformer, rate: float, n_ctx: int, *, causal: bool) -> None:

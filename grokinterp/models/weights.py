@@ -37,6 +37,8 @@ def n_outputs(config: RunConfig, task: Task) -> int:
 def transformer_specs(config: TransformerConfig, layout: Layout, n_answers: int) -> dict[str, WeightSpec]:
     """Every tensor of a transformer, in TransformerLens's order.
 
+    LayerNorm is ln1 and ln2 of a block and ln_final; of post-LN, ln1 after attention and ln2 after the MLP, as
+    TransformerLens calls them in a BertBlock, and no ln_final.
     Biases are zero and LayerNorm scales one at initialisation; the standard deviations of the schemes:
 
     tl: 0.8 / sqrt(d_model) for every matrix (HookedTransformer's default before 4.0).
@@ -58,7 +60,7 @@ def transformer_specs(config: TransformerConfig, layout: Layout, n_answers: int)
     }
     for block in range(config.n_layers):
         attn, mlp = f"blocks.{block}.attn.", f"blocks.{block}.mlp."
-        if config.normalization == "LN":
+        if config.normalization != "none":
             specs |= _norm_specs(f"blocks.{block}.ln1", d) | _norm_specs(f"blocks.{block}.ln2", d)
         specs |= {attn + f"W_{name}": matrix(heads, d, d_head, role="attention") for name in "QKV"}
         specs[attn + "W_O"] = matrix(heads, d_head, d, role="attention")

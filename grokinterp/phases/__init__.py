@@ -10,6 +10,7 @@ from grokinterp.phases.descent import RISE, DoubleDescent, find_double_descent
 from grokinterp.phases.divide import CLEANUP, Phase
 from grokinterp.phases.events import RULES, SUSTAIN, Event, find_event
 from grokinterp.phases.knees import KNEE_RATIO, Knee, Knees, find_knees
+from grokinterp.phases.saved import is_phases_json
 from grokinterp.phases.timeline import CHANGE_POINT, GROKKING_POINTS, Phases, find_phases
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "find_event",
     "find_knees",
     "find_phases",
+    "is_phases_json",
 ]

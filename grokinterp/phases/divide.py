@@ -12,7 +12,7 @@ accuracy came no later than train accuracy there is no gap to divide, and the ph
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from grokinterp.phases.events import Event, Row
+from grokinterp.phases.events import SUSTAIN, Event, Row
 
 CLEANUP = 2 / 3
 """Circuit formation ends when the test loss leaves this share of its peak for good."""
@@ -28,9 +28,12 @@ class Phase:
 
 
 def divide(rows: Sequence[Row], events: Mapping[str, Event], last: int) -> tuple[Phase, ...]:
-    """The phases of a run that ended at step `last`, in order, without empty ones."""
+    """The phases of a run that ended at step `last`, in order, without empty ones.
+
+    None where accuracy was looked at too seldom to tell events, as other people's curves may have losses alone.
+    """
     memorised, grokked = events["memorization"].step, events["generalization"].step
-    if not rows:
+    if not follows_accuracy(rows):
         return ()
     if memorised is None and grokked is None:
         return (Phase("memorization", 0, last),)
@@ -50,6 +53,12 @@ def divide(rows: Sequence[Row], events: Mapping[str, Event], last: int) -> tuple
             Phase("stable", clean, last),
         )
     )
+
+
+def follows_accuracy(rows: Sequence[Row]) -> bool:
+    """Whether both accuracies were looked at often enough to tell events: SUSTAIN times, or always from step 0 on."""
+    known = sum(row.get("train_accuracy") is not None and row.get("test_accuracy") is not None for row in rows)
+    return known >= SUSTAIN or (0 < known == len(rows) and rows[0]["step"] == 0)
 
 
 def _cleanup_start(rows: Sequence[Row], memorised: int, grokked: int) -> int:

@@ -40,7 +40,11 @@ class Event:
 
 
 def find_event(rows: Sequence[Row], name: str, series: str, comparison: str, threshold: float) -> Event:
-    """The first and the first sustained crossing of one series; null values do not count as past."""
+    """The first and the first sustained crossing of one series; null values do not count as past.
+
+    Rows without the series are no evaluations of it: other people's curves may be logged at different steps.
+    """
+    rows = [row for row in rows if series in row]
     past = [_past(row.get(series), comparison, threshold) for row in rows]
     first = next((i for i, p in enumerate(past) if p), None)
     sustained = next((i for i in range(len(past) - SUSTAIN + 1) if all(past[i : i + SUSTAIN])), None)

@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Any
 
 from grokinterp.phases.descent import RISE, DoubleDescent, find_double_descent
-from grokinterp.phases.divide import CLEANUP, Phase, divide
+from grokinterp.phases.divide import CLEANUP, Phase, divide, follows_accuracy
 from grokinterp.phases.events import RULES, SUSTAIN, Event, Row, find_event
 from grokinterp.phases.knees import KNEE_RATIO, Knee, Knees, find_knees
 
@@ -62,6 +62,11 @@ class Phases:
     def censored(self) -> bool:
         """The run ended before it generalised."""
         return self.generalization_step is None
+
+    @property
+    def follows_accuracy(self) -> bool:
+        """Whether accuracy was looked at often enough to tell events from it; other people's curves may lack it."""
+        return follows_accuracy(self.rows)
 
     @cached_property
     def test_loss_knees(self) -> Knees | None:

@@ -1,29 +1,27 @@
 """Files that are never half-written, and a lock that dies with its process."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import Any
 
-from grokinterp.errors import GrokinterpError
+from grokinterp.errors import GrokinterpError, InUseError
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a temporary file beside `path`, sync it, and rename it into place.
 
     At every moment `path` is the old file or the new one; on an error it is the old one and the
-    temporary file is gone.
+    temporary file is gone. What a killed process leaves is for `remove_abandoned`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    prefix, suffix = temporary_name(path, "/").split("/")
-    handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    handle, temporary = _claim_temporary(path)
     try:
         write(temporary)
         temporary.chmod(0o666 & ~_umask())
@@ -33,6 +31,26 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _claim_temporary(path: Path) -> tuple[int, Path]:
+    """A new temporary file beside `path`, locked while the handle is open, which says that it is in use."""
+    prefix, suffix = temporary_name(path, "/").split("/")
+    while True:
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:  # else it was removed as abandoned before it was locked
+            return handle, Path(name)
+        os.close(handle)
+
+
+def remove_abandoned(temporaries: Iterable[Path]) -> None:
+    """Delete temporary files whose writer was killed; those that are being written are left alone."""
+    for path in temporaries:
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
 
 
 def temporary_name(path: Path, random: str) -> str:
@@ -61,19 +79,36 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         GrokinterpError: missing, not JSON, or not an object.
     """
+    require_file(path)
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise GrokinterpError(f"{path} is missing; is this a complete run directory?") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # a number of thousands of digits is a ValueError
         raise GrokinterpError(f"{path} is not valid JSON; restore it from a copy") from None
     if not isinstance(value, dict):
         raise GrokinterpError(f"{path} holds no JSON object; restore it from a copy")
     return value
 
 
+def require_file(path: Path) -> None:
+    """Refuse a folder, and a pipe or device, which could be read for ever; what is missing is for the reader to say.
+
+    Raises:
+        GrokinterpError: as said.
+    """
+    if path.exists() and not path.is_file():
+        raise GrokinterpError(f"{path} is no file; restore it from a copy or delete it")
+
+
 def sha256(path: Path) -> str:
-    """Hex digest of the file's bytes."""
+    """Hex digest of the file's bytes.
+
+    Raises:
+        OSError: it can't be read, or is a pipe or device.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "this is no file", str(path))
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -83,7 +118,7 @@ def locked(path: Path, what: str) -> Generator[None]:
     """Hold an exclusive lock on `path`; the kernel releases it when the process dies.
 
     Raises:
-        GrokinterpError: another process holds it.
+        InUseError: another process holds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
@@ -92,7 +127,7 @@ def locked(path: Path, what: str) -> Generator[None]:
         except BlockingIOError:
             file.seek(0)
             owner = file.read().strip() or "unknown"
-            raise GrokinterpError(
+            raise InUseError(
                 f"{what} is in use by another process (pid {owner}); wait for it or stop it first"
             ) from None
         file.seek(0)

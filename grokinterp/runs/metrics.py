@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from grokinterp.errors import GrokinterpError
-from grokinterp.runs.files import write_text
+from grokinterp.runs.files import require_file, write_text
 
 Row = dict[str, Any]
 
@@ -45,6 +45,7 @@ def read_metrics(path: Path) -> list[Row]:
 
 
 def _complete_rows(path: Path) -> Iterator[Row]:
+    require_file(path)
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
     for number, line in enumerate(lines, start=1):
         try:

@@ -115,7 +115,7 @@ class Recorder:
         if cfg is None or not isinstance(model, TransformerConfig):
             return
         expected = {
-            "normalization_type": None if model.normalization == "none" else "LN",
+            "normalization_type": None if model.normalization == "none" else model.normalization,
             "act_fn": model.activation,
             "attention_dir": "causal" if model.causal else "bidirectional",
             "positional_embedding_type": "standard",

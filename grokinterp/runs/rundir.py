@@ -150,6 +150,14 @@ class RunDir:
         inside = [path for file in files for path in self.root.glob(temporary_name(file, "*"))]
         return inside + list(self.ckpts.glob(temporary_name(self.ckpts / "step_*", "*")))
 
+    def analysis_leftovers(self) -> list[Path]:
+        """Temporary files of analyses and drawings that were killed while writing."""
+        ours = [self.out.glob(temporary_name(file, "*")) for file in (self.phases_path, self.summary_path)]
+        folders = (self.measures, self.figures)
+        files = [*ours, self.out.glob(temporary_name(self.report_path, "*"))]
+        files += [folder.glob(temporary_name(folder / "*", "*")) for folder in folders]
+        return [path for found in files for path in found]
+
     def read_config(self) -> RunConfig:
         """The run's config.
 

@@ -6,6 +6,7 @@ disk (an OSError with its errno) behind errors of their own.
 
 import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from grokinterp.errors import GrokinterpError
 from grokinterp.harmonics.cyclic import CyclicCoordinates
-from grokinterp.runs.files import sha256, write_bytes
+from grokinterp.runs.files import require_file, sha256, write_bytes
 from grokinterp.runs.rundir import RunDir
 from grokinterp.tasks import Task
 from grokinterp.tasks.layouts import build_layout
@@ -47,8 +48,23 @@ def write_task(rundir: RunDir, task: Task, train_mask: np.ndarray | None, labels
 
 
 def read_task(rundir: RunDir) -> Task:
-    """The task as it was saved, without the code that made it."""
+    """The task as it was saved, without the code that made it.
+
+    Raises:
+        GrokinterpError: no file there, or it is damaged; also where its parts contradict each other.
+    """
     tensors, meta = _load_numpy(rundir.task_path)
+    try:
+        task = _task_of(tensors, meta)
+        wrong = _contradiction(task)
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+        wrong = f"{type(error).__name__}: {error}"
+    if wrong:
+        raise GrokinterpError(f"{rundir.task_path} is damaged ({wrong}); restore it from a copy")
+    return task
+
+
+def _task_of(tensors: dict[str, np.ndarray], meta: dict[str, str]) -> Task:
     coordinates = None
     if meta["coordinates"]:
         parts = (tensors["left"], tensors["right"], tensors["answer"])
@@ -58,20 +74,67 @@ def read_task(rundir: RunDir) -> Task:
     return Task(meta["name"], tensors["table"], n_answers, layout, coordinates, meta["structure"], group)
 
 
+def _contradiction(task: Task) -> str | None:
+    """What about a saved task can't be, in a few words; None if nothing is odd."""
+    table, n, c = task.table, task.layout.n_operand_tokens, task.coordinates
+    if not _are_integers(table) or table.shape != (n ** (task.layout.n_operands - 1), n):
+        return f"its table is {table.dtype} of shape {table.shape}"
+    if table.min() < -1 or table.max() >= task.n_answers:
+        return f"its answers are {table.min()} to {table.max()}, of {task.n_answers}"
+    if c is None:
+        return None
+    if not all(_are_integers(part) and part.shape == (c.n,) for part in (c.left, c.right, c.answer)):
+        return "its coordinates are no lists of elements"
+    order = np.arange(c.n)
+    if min(c.left.min(), c.right.min()) < 0 or not np.array_equal(
+        table[np.ix_(c.left, c.right)], c.answer[(order[:, None] + order) % c.n]
+    ):
+        return "its coordinates are not those of its table"
+    return None
+
+
+def _are_integers(array: np.ndarray) -> bool:
+    return np.issubdtype(array.dtype, np.integer)
+
+
 def read_train_mask(rundir: RunDir) -> np.ndarray | None:
-    """The training mask, or None where the split is unknown."""
-    return _load_numpy(rundir.split_path)[0]["train_mask"] if rundir.split_path.exists() else None
+    """The training mask, or None where the split is unknown.
+
+    Raises:
+        GrokinterpError: it is damaged.
+    """
+    if not rundir.split_path.exists():
+        return None
+    mask = _load_numpy(rundir.split_path)[0].get("train_mask")
+    if mask is None or mask.dtype != bool or mask.shape != read_task(rundir).table.shape:
+        raise GrokinterpError(f"{rundir.split_path} is damaged (no mask of the task's pairs); restore it from a copy")
+    return mask
 
 
 def read_labels(rundir: RunDir) -> np.ndarray | None:
-    """The labels as they were trained on, or None where they are the answers (or the split is unknown)."""
-    return _load_numpy(rundir.split_path)[0].get("labels") if rundir.split_path.exists() else None
+    """The labels as they were trained on, or None where they are the answers (or the split is unknown).
+
+    Raises:
+        GrokinterpError: they are damaged.
+    """
+    labels = _load_numpy(rundir.split_path)[0].get("labels") if rundir.split_path.exists() else None
+    if labels is None:
+        return None
+    task = read_task(rundir)
+    whole = _are_integers(labels) and labels.shape == task.table.shape
+    if not whole or labels.min() < -1 or labels.max() >= task.n_answers:
+        raise GrokinterpError(f"{rundir.split_path} is damaged (no labels of the task's pairs); restore it from a copy")
+    return labels
 
 
 def write_checkpoint(rundir: RunDir, step: int, weights: dict[str, Tensor]) -> None:
-    """Write one checkpoint and then its checksum."""
-    path = rundir.checkpoint_path(step)
+    """Write one checkpoint and then its checksum; weights that share memory (tied ones) are written as often."""
+    path, seen = rundir.checkpoint_path(step), set()
     tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    for name, value in tensors.items():
+        place = value.untyped_storage().data_ptr()
+        tensors[name] = value.clone() if place in seen else value
+        seen.add(place)
     meta = {"step": str(step)}
     write_bytes(path, safetensors.torch.save(tensors, metadata=meta))
     rundir.write_checksums(rundir.read_checksums() | {path.name: sha256(path)})
@@ -112,14 +175,23 @@ def read_resume(rundir: RunDir) -> dict[str, Any]:
     Raises:
         GrokinterpError: damaged.
     """
+    require_file(rundir.resume_path)
     try:
+        with zipfile.ZipFile(rundir.resume_path) as archive:
+            unpacked = sum(part.file_size for part in archive.infolist())
+            if unpacked > 4 * max(rundir.resume_path.stat().st_size, 2**20):  # torch does not compress
+                raise zipfile.BadZipFile(f"would unpack to {unpacked} bytes")
+            damaged = archive.testzip()  # torch writes a checksum of each part and does not look at it
+        if damaged is not None:
+            raise zipfile.BadZipFile(damaged)
         state = torch.load(rundir.resume_path, weights_only=True, map_location="cpu")
         if not isinstance(state, dict):
             raise TypeError(f"it holds a {type(state).__name__}")
         return state
     except Exception as error:  # torch raises many kinds for a damaged file
         raise GrokinterpError(
-            f"{rundir.resume_path} is damaged ({type(error).__name__}); delete it to train from the start"
+            f"{rundir.resume_path} is damaged ({type(error).__name__}); "
+            "restore it from a copy, or train into another --out"
         ) from None
 
 
@@ -139,6 +211,7 @@ def _sorted_metadata(content: bytes) -> bytes:
 
 
 def _load_numpy(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    require_file(path)
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118

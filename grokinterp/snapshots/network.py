@@ -51,7 +51,7 @@ class Network:
 
     @cached_property
     def embedding(self) -> Float[Tensor, "n_operands d_model"]:
-        """W_E of the operand tokens; of an MLP with one-hot input the rows of the left operand."""
+        """W_E of the operand tokens; of an MLP with a table for each operand the rows of the left one."""
         return self.weights["embed.W_E"][: self.task.layout.n_operand_tokens]
 
     @cached_property
@@ -75,10 +75,10 @@ class Network:
 
     @cached_property
     def operand_rows(self) -> tuple[slice, ...]:
-        """Where in W_E the operands are: once for all, or for each operand in turn with one-hot input (see mlp.py)."""
+        """Where in W_E the operands are: once for all, or for each in turn in an MLP with a table each (see mlp.py)."""
         n, k = self.task.layout.n_operand_tokens, self.task.layout.n_operands
-        one_hot = self.architecture == "mlp" and "blocks.0.mlp.W_in" not in self.weights
-        return tuple(slice(i * n, (i + 1) * n) for i in range(k if one_hot else 1))
+        separate = self.architecture == "mlp" and len(self.weights["embed.W_E"]) == k * n
+        return tuple(slice(i * n, (i + 1) * n) for i in range(k if separate else 1))
 
     @cached_property
     def architecture(self) -> str:
@@ -98,14 +98,14 @@ class Network:
             raise NotApplicableError(f"needs attention; an {self.architecture} has none")
 
     def require_shared_embedding(self) -> None:
-        """Refuse one-hot input, and sums of more than two terms.
+        """Refuse a table for each operand, and sums of more than two terms.
 
         Raises:
             NotApplicableError: there are not two operands that share an embedding.
         """
         self.require_two_operands()
         if len(self.operand_rows) > 1:
-            raise NotApplicableError("needs an embedding that both operands share; with one-hot input each has its own")
+            raise NotApplicableError("needs an embedding that both operands share; in this mlp each has its own")
 
     def require_two_operands(self) -> None:
         """Refuse sums of more terms.

@@ -68,17 +68,20 @@ class Layout:
 def build_layout(name: str, n: int, n_operands: int = 2) -> Layout:
     """The layout called `name` for operands 0..n-1; with more operands, a sign between any two of them.
 
-    "a b =": Nanda et al. 2023. "a op b =": Power et al. 2022, without their end-of-sequence
-    tokens. "a b": Zhong et al. 2023, read at b.
+    "a b =": Nanda et al. 2023. "EOS a op b =": Power et al. 2022. "a op b =": theirs without the end-of-sequence
+    token in front. "a b": Zhong et al. 2023, read at b.
     """
     operands = [*(Slot("left", digit=n_operands - 2 - k) for k in range(n_operands - 1)), Slot("right")]
     match name:
         case "a b =":
             return Layout(name, n, (*operands, Slot("constant", n)), n + 1)
-        case "a op b =":
+        case "a op b =" | "EOS a op b =":
             sign = Slot("constant", n)
             between = [slot for operand in operands for slot in (sign, operand)][1:]
-            return Layout(name, n, (*between, Slot("constant", n + 1)), n + 2)
+            written = (*between, Slot("constant", n + 1))
+            if name == "a op b =":
+                return Layout(name, n, written, n + 2)
+            return Layout(name, n, (Slot("constant", n + 2), *written), n + 3)
         case "a b":
             return Layout(name, n, tuple(operands), n)
     raise ValueError(f"no layout {name!r}")

@@ -10,7 +10,7 @@ from grokinterp.device import resolve_device, thread_count
 from grokinterp.errors import GrokinterpError
 from grokinterp.models.weights import Weights
 from grokinterp.progress import progress_bar
-from grokinterp.runs.files import locked
+from grokinterp.runs.files import locked, remove_abandoned, sha256
 from grokinterp.runs.metrics import MetricsLog, cut_metrics, read_metrics
 from grokinterp.runs.provenance import provenance
 from grokinterp.runs.rundir import RunDir
@@ -43,8 +43,9 @@ def prepare(config: RunConfig, rundir: RunDir, device: torch.device, n_threads: 
     Raises:
         GrokinterpError: what is saved does not belong to this run, or something before that step is missing.
     """
-    for path in rundir.leftovers():
-        path.unlink()
+    if rundir.exists():  # another process may have begun here since the caller looked, before the lock
+        check_same(rundir, config)
+    remove_abandoned(rundir.leftovers())
     rundir.write_config(config)
     trainer = build_trainer(config, build_task(config.task), rundir, device)
     about |= {"engine": trainer.engine, "init_scheme": config.model.init}
@@ -105,6 +106,30 @@ def _loop(trainer: Trainer, rundir: RunDir, show_progress: bool | None) -> None:
         log.close()
 
 
+def _brief(value: object) -> str:
+    """A value as it is shown; a table only by its beginning."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:50]} ..."
+
+
+def check_same(rundir: RunDir, config: RunConfig) -> None:
+    """The same numbers are asked for; on which device they are computed may differ."""
+    found = rundir.read_config()
+    mine, theirs = config.model_dump(), found.model_dump()
+    theirs["train"]["device"] = config.train.device
+    if mine == theirs:
+        return
+    differing = [
+        f"{section}.{field} is {_brief(theirs[section].get(field))} there and {_brief(value)} here"
+        for section, fields in mine.items()
+        if isinstance(fields, dict)
+        for field, value in fields.items()
+        if theirs[section].get(field) != value
+    ]
+    what = "; ".join(differing[:3]) or "its name differs"
+    raise GrokinterpError(f"{rundir.root} holds a run of another config ({what}); choose another --out")
+
+
 def check_complete(rundir: RunDir, trainer: Trainer) -> None:
     """Everything before the step that training goes on from is there."""
     settings = trainer.config.train
@@ -117,6 +142,13 @@ def check_complete(rundir: RunDir, trainer: Trainer) -> None:
         if step is not None:
             raise GrokinterpError(
                 f"step {step} is missing in {where}, so the run cannot go on complete; "
+                "restore it from a copy or train into another --out"
+            )
+    checksums = rundir.read_checksums()
+    for path in (rundir.checkpoint_path(step) for step in sorted(saved) if step < trainer.step):
+        if path.name in checksums and sha256(path) != checksums[path.name]:
+            raise GrokinterpError(
+                f"{path} does not match its checksum (truncated or changed), so the run cannot go on complete; "
                 "restore it from a copy or train into another --out"
             )
 

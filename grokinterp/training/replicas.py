@@ -1,5 +1,6 @@
 """`gi.train_replicas`: runs alike but for seeds, learning rates and weight decays, trained in one call."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,12 +11,15 @@ from grokinterp.errors import GrokinterpError
 from grokinterp.run import Run, open_run
 from grokinterp.runs.rundir import RunDir
 from grokinterp.runs.tensors import read_resume
-from grokinterp.training.loop import is_finished
+from grokinterp.training.loop import check_same, is_finished
 from grokinterp.training.replica_loop import train_together
-from grokinterp.training.start import check_resumable, check_same, train
+from grokinterp.training.start import check_memory, check_resumable, train
 
 SEEDS = (("model", "init_seed"), ("task", "split_seed"), ("task", "label_seed"), ("train", "seed"))
 MAY_DIFFER = {*SEEDS, ("optimizer", "lr"), ("optimizer", "weight_decay")}
+MOST = 4096
+"""Replicas of one call; each has a folder, three open files and a lock of its own."""
+
 ONE_BY_ONE = "train them one by one"
 
 
@@ -30,6 +34,8 @@ def replica_configs(config: RunConfig, n: int) -> list[RunConfig]:
     """
     if n < 1:
         raise GrokinterpError(f"{n} replicas are none; take at least 1")
+    if n > MOST:
+        raise GrokinterpError(f"{n} replicas are more than the {MOST} of one call; take fewer")
     replicas = []
     for i in range(n):
         data = config.model_dump()
@@ -90,16 +96,23 @@ def train_replicas(
     for config, rundir in zip(configs, rundirs, strict=True):
         if not _is_reusable(config, rundir, resume=resume):
             by_step.setdefault(_saved_step(rundir), []).append((config, rundir))
+    for members in by_step.values():
+        check_memory(members[0][0], len(members))
     if len(by_step) > 1 and show_progress is not False:
-        at = ", ".join(f"{len(members)} at step {step}" for step, members in by_step.items())
-        sentence = f"replicas were left at different steps ({at}); each group goes on by itself, one after another"
-        Console(stderr=True).print(sentence, soft_wrap=True, highlight=False, markup=False)
+        _say_apart({step: len(members) for step, members in by_step.items()})
     failures = []
     for members in by_step.values():
         failures += _train_members(members, show_progress)
     if failures:
         raise GrokinterpError("; ".join(failures))
     return [open_run(directory) for directory in directories]
+
+
+def _say_apart(numbers: dict[int, int]) -> None:
+    """Say that replicas are not at one step; `numbers` says how many are at each."""
+    at = ", ".join(f"{n} at step {step}" for step, n in numbers.items())
+    sentence = f"replicas were left at different steps ({at}); each group goes on by itself, one after another"
+    Console(stderr=True).print(sentence, soft_wrap=True, highlight=False, markup=False)
 
 
 def _saved_step(rundir: RunDir) -> int:
@@ -151,6 +164,16 @@ def _check_together(configs: Sequence[RunConfig]) -> None:
     why = _why_alone(configs[0])
     if why is not None:
         raise GrokinterpError(f"replicas are not offered with {why}; {ONE_BY_ONE}")
+
+
+def shape_of(config: RunConfig) -> str | None:
+    """What replicas share, as text: configs of equal shapes can be trained together; None where it is not offered."""
+    if _why_alone(config) is not None:
+        return None
+    data = config.model_dump(mode="json", exclude={"name"})
+    for section, field in MAY_DIFFER:
+        data[section].pop(field, None)
+    return json.dumps(data, sort_keys=True)
 
 
 def _first_difference(one: RunConfig, other: RunConfig) -> str | None:

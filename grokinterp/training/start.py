@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+from rich.console import Console
+
 from grokinterp.config import RunConfig
-from grokinterp.device import resolve_device
+from grokinterp.device import free_bytes, resolve_device
 from grokinterp.errors import GrokinterpError
+from grokinterp.estimates import training_estimate
+from grokinterp.memory import check
 from grokinterp.run import Run, open_run
 from grokinterp.runs.metrics import read_metrics
 from grokinterp.runs.rundir import RunDir
-from grokinterp.training.loop import is_finished, train_run
+from grokinterp.training.loop import check_same, is_finished, train_run
 
 
 def train(config: RunConfig, directory: str | Path, *, resume: bool = True, show_progress: bool | None = None) -> Run:
@@ -31,8 +35,32 @@ def train(config: RunConfig, directory: str | Path, *, resume: bool = True, show
             raise GrokinterpError(f"{directory} holds an unfinished run of this config; add --resume to go on")
     elif not rundir.is_free():
         raise GrokinterpError(f"{directory} is there already and holds no run; choose another --out")
+    check_memory(config)
+    if show_progress is not False:
+        remark_on(config)
     train_run(config, rundir, show_progress=show_progress)
     return open_run(directory)
+
+
+def check_memory(config: RunConfig, n_replicas: int = 1) -> None:
+    """Refuse what the device has no memory for, before anything is allocated or written.
+
+    Raises:
+        GrokinterpError: as said, with the numbers.
+    """
+    check(training_estimate(config, n_replicas), free_bytes(resolve_device(config.train.device)))
+
+
+def remark_on(config: RunConfig) -> None:
+    """Say on standard error what is allowed and perhaps not meant: a run that ends within its warm-up."""
+    warmup, steps = config.optimizer.warmup_steps, config.train.steps
+    if warmup > steps:
+        reached = config.optimizer.lr * (steps - 1) / warmup
+        sentence = (
+            f"the {steps} steps end within the warm-up of {warmup}, at a learning rate of {reached:.2g} and not "
+            f"{config.optimizer.lr:.2g}; --optimizer.warmup-steps 0 trains without"
+        )
+        Console(stderr=True).print(sentence, soft_wrap=True, highlight=False, markup=False)
 
 
 def check_resumable(rundir: RunDir, config: RunConfig) -> None:
@@ -40,6 +68,8 @@ def check_resumable(rundir: RunDir, config: RunConfig) -> None:
     root, about = rundir.root, rundir.read_provenance()
     if about.get("engine") == "recorded":
         raise GrokinterpError(f"{root} was recorded from another training loop; train into another --out")
+    if about.get("engine") == "imported":
+        raise GrokinterpError(f"{root} was imported from other people's checkpoints; train into another --out")
     if rundir.resume_path.exists():
         device = resolve_device(config.train.device).type
         if about.get("device_type", device) != device:
@@ -53,27 +83,3 @@ def check_resumable(rundir: RunDir, config: RunConfig) -> None:
             f"{root} holds results up to step {max(steps)} but no resume.pt to go on from; "
             "train into another --out, or delete that folder first"
         )
-
-
-def _brief(value: object) -> str:
-    """A value as it is shown; a table only by its beginning."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:50]} ..."
-
-
-def check_same(rundir: RunDir, config: RunConfig) -> None:
-    """The same numbers are asked for; on which device they are computed may differ."""
-    found = rundir.read_config()
-    mine, theirs = config.model_dump(), found.model_dump()
-    theirs["train"]["device"] = config.train.device
-    if mine == theirs:
-        return
-    differing = [
-        f"{section}.{field} is {_brief(theirs[section].get(field))} there and {_brief(value)} here"
-        for section, fields in mine.items()
-        if isinstance(fields, dict)
-        for field, value in fields.items()
-        if theirs[section].get(field) != value
-    ]
-    what = "; ".join(differing[:3]) or "its name differs"
-    raise GrokinterpError(f"{rundir.root} holds a run of another config ({what}); choose another --out")

@@ -96,7 +96,10 @@ def test_independent_attention_has_the_share_of_its_eight_directions_at_each_fre
     assert expected < np.mean([row["next_share"] for row in rows]) < best < 3 * expected
 
 
-@pytest.mark.parametrize(("layout", "names"), [("a b =", "a b ="), ("a op b =", "a op b ="), ("a b", "a b")])
+@pytest.mark.parametrize(
+    ("layout", "names"),
+    [("a b =", "a b ="), ("a op b =", "a op b ="), ("a b", "a b"), ("EOS a op b =", "EOS a op b =")],
+)
 def test_equal_scores_share_the_attention_equally(layout, names):
     task = gi.build_task(gi.TaskConfig(operation="x+y", p=7, layout=layout))
     snapshot = network(task)

@@ -50,7 +50,7 @@ def models(draw):
 @st.composite
 def configs(draw):
     task = draw(st.one_of(MODULAR, MODULAR, S3, SUMS))
-    layout = draw(st.sampled_from(["a b =", "a op b =", "a b"]))
+    layout = draw(st.sampled_from(["a b =", "a op b =", "a b", "EOS a op b ="]))
     return small_config(task={"p": None, **task, "layout": layout, "frac_train": 0.5}, model=draw(models()))
 
 
@@ -92,7 +92,7 @@ def test_with_large_weights_the_engines_agree_in_float64_and_are_equally_exact_i
 
 
 @pytest.mark.parametrize("n_layers", [1, 2, 3])
-@pytest.mark.parametrize("layout", ["a b =", "a op b =", "a b"])
+@pytest.mark.parametrize("layout", ["a b =", "a op b =", "a b", "EOS a op b ="])
 def test_each_tensor_s_gradient_agrees_on_its_own_scale(n_layers, layout):
     model = {"d_model": 12, "n_heads": 3, "d_head": 5, "d_mlp": 17, "n_layers": n_layers, "biases": "all"}
     config = small_config(task={"p": 5, "operation": "x-y", "layout": layout, "frac_train": 0.5}, model=model)
@@ -115,7 +115,7 @@ def test_under_vmap_stacked_weights_give_the_numbers_of_a_loop(config, seeds):
     assert_vmap_is_a_loop(forward, each, inputs(task))
 
 
-@pytest.mark.parametrize("layout", ["a b =", "a op b =", "a b"])
+@pytest.mark.parametrize("layout", ["a b =", "a op b =", "a b", "EOS a op b ="])
 @pytest.mark.parametrize("n_layers", [1, 2, 3])
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("rate", RATES)

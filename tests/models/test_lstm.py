@@ -36,7 +36,9 @@ def configs(draw):
         "d_model": draw(st.integers(1, 9)),
         "biases": draw(st.sampled_from(["none", "all"])),
     }
-    return network(model, {**draw(TASKS), "layout": draw(st.sampled_from(["a b =", "a op b =", "a b"]))})
+    return network(
+        model, {**draw(TASKS), "layout": draw(st.sampled_from(["a b =", "a op b =", "a b", "EOS a op b ="]))}
+    )
 
 
 def torch_twin(config, task, weights):
@@ -104,7 +106,7 @@ def test_neurons_are_the_last_hidden_state_and_there_is_no_attention():
     assert found.pattern.shape == (25, 0, 3)
 
 
-@pytest.mark.parametrize("layout", ["a b =", "a op b =", "a b"])
+@pytest.mark.parametrize("layout", ["a b =", "a op b =", "a b", "EOS a op b ="])
 def test_hooks_see_the_hidden_states_and_cells_of_torch_s_lstm_at_each_position(layout):
     config, task, weights, left, right = of_size(5, layout=layout)
     tokens, twin = tokens_of(task, left, right), torch_twin(config, task, weights)

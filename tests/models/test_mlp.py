@@ -35,11 +35,11 @@ def configs(draw):
         "kind": "mlp",
         "n_layers": draw(st.integers(1, 4)),
         "d_hidden": draw(st.integers(1, 20)),
-        "input": draw(st.sampled_from(["onehot", "embedding"])),
+        "input": draw(st.sampled_from(["onehot", "embedding", "separate"])),
         "activation": draw(st.sampled_from(["relu", "gelu", "square"])),
         "biases": draw(st.sampled_from(["none", "all"])),
     }
-    if model["input"] == "embedding":
+    if model["input"] != "onehot":
         model["d_model"] = draw(st.integers(1, 9))
     return network(model, draw(TASKS))
 
@@ -89,6 +89,7 @@ def test_under_vmap_stacked_weights_give_the_numbers_of_a_loop(config, seeds):
 
 ONE_HOT = {"kind": "mlp", "n_layers": 3, "d_hidden": 9}
 EMBEDDING = {**ONE_HOT, "input": "embedding", "d_model": 4}
+SEPARATE = {**EMBEDDING, "input": "separate"}
 
 
 def of_size(model, p, dtype=torch.float64, **task):
@@ -98,7 +99,7 @@ def of_size(model, p, dtype=torch.float64, **task):
     return config, task, random_weights(config, task, 3, dtype), *inputs(task)[:2]
 
 
-@pytest.mark.parametrize("model", [ONE_HOT, EMBEDDING], ids=["onehot", "embedding"])
+@pytest.mark.parametrize("model", [ONE_HOT, EMBEDDING, SEPARATE], ids=["onehot", "embedding", "separate"])
 def test_neurons_are_the_last_hidden_layer_and_there_is_no_attention(model):
     config, task, weights, left, right = of_size(model, 5)
     found = build_forward(config.model, task.layout, 5).activations(weights, left, right)
@@ -117,12 +118,13 @@ def test_pairs_may_come_in_any_order_and_number():
     assert forward(weights, left[:0], right[:0]).shape == (0, 7)
 
 
+@pytest.mark.parametrize("model", [ONE_HOT, SEPARATE], ids=["onehot", "separate"])
 @pytest.mark.parametrize("operation", ["x+y", "x+y+z"])
-def test_row_k_n_plus_x_of_the_embedding_is_operand_k_when_it_is_x(operation):
-    config, task, weights, left, right = of_size({**ONE_HOT, "activation": "gelu"}, 4, operation=operation)
+def test_row_k_n_plus_x_of_the_embedding_is_operand_k_when_it_is_x(operation, model):
+    config, task, weights, left, right = of_size({**model, "activation": "gelu"}, 4, operation=operation)
     forward, operands = MLPForward(config.model, task.layout), task.layout.operands(left, right)
-    assert weights["embed.W_E"].shape == (4 * len(operands), 9)
-    assert "blocks.0.mlp.W_in" not in weights
+    assert weights["embed.W_E"].shape == (4 * len(operands), 9 if model is ONE_HOT else 4)
+    assert ("blocks.0.mlp.W_in" in weights) is (model is SEPARATE)
     for k, column in enumerate(operands):
         for x in range(4):
             other = weights["embed.W_E"].clone()
@@ -131,7 +133,7 @@ def test_row_k_n_plus_x_of_the_embedding_is_operand_k_when_it_is_x(operation):
             assert torch.equal(changed, column == x)
 
 
-@pytest.mark.parametrize("model", [ONE_HOT, EMBEDDING], ids=["onehot", "embedding"])
+@pytest.mark.parametrize("model", [ONE_HOT, EMBEDDING, SEPARATE], ids=["onehot", "embedding", "separate"])
 def test_every_tensor_plays_a_part(model):
     config, task, weights, left, right = of_size(model, 5)
     forward, stream = MLPForward(config.model, task.layout), torch.Generator().manual_seed(4)
@@ -152,7 +154,7 @@ class Masks(nn.Module):
         return x * self.drawn[-1]
 
 
-@pytest.mark.parametrize("model", [ONE_HOT, EMBEDDING], ids=["onehot", "embedding"])
+@pytest.mark.parametrize("model", [ONE_HOT, EMBEDDING, SEPARATE], ids=["onehot", "embedding", "separate"])
 def test_with_dropout_some_hidden_neurons_are_zero_and_the_others_larger(model):
     config, task, weights, left, right = of_size({**model, "d_hidden": 40}, 7)
     masks = Masks(0.25, 9)

@@ -41,7 +41,8 @@ class TorchMLP(TorchNetwork):
         super().__init__()
         n, k = layout.n_operand_tokens, layout.n_operands
         one_hot = config.input == "onehot"
-        self.embed = None if one_hot else nn.Embedding(n, config.d_model)
+        self.embed = None if one_hot else nn.Embedding(k * n if config.input == "separate" else n, config.d_model)
+        self.firsts = [i * n if config.input == "separate" else 0 for i in range(k)]
         widths = [k * (n if one_hot else config.d_model), *(config.d_hidden for _ in range(config.n_layers))]
         act = {"relu": nn.ReLU, "gelu": nn.GELU, "square": Square}[config.activation]
         pairs = itertools.pairwise(widths)
@@ -51,7 +52,8 @@ class TorchMLP(TorchNetwork):
 
     def forward(self, operands):
         eye = torch.eye(self.n, dtype=self.layers[0].weight.dtype)
-        parts = [self.embed(column) if self.embed is not None else eye[column] for column in operands.T]
+        columns = zip(operands.T, self.firsts, strict=True)
+        parts = [self.embed(c + first) if self.embed is not None else eye[c] for c, first in columns]
         return self.layers(torch.cat(parts, dim=1))
 
     def named(self):

@@ -50,7 +50,7 @@ def random_weights(config, task, seed, dtype):
     stream = torch.Generator().manual_seed(seed)
     weights = {}
     for name, spec in weight_specs(config.model, task.layout, task.n_answers).items():
-        scale = 0.5 if spec.bias else spec.shape[-2] ** -0.5
+        scale = 0.5 if spec.bias or len(spec.shape) == 1 else spec.shape[-2] ** -0.5
         draw = torch.randn(spec.shape, generator=stream, dtype=torch.float64) * scale
         weights[name] = draw.to(dtype) if is_trained(spec, config.model) else torch.zeros(spec.shape, dtype=dtype)
     return weights

@@ -94,3 +94,13 @@ def test_sustained_crossings_are_never_before_first_ones_and_harder_thresholds_n
     known = [step for step in order if step is not None]
     assert known == sorted(known)
     assert order[len(known) :] == [None] * (3 - len(known))
+
+
+def test_curves_with_too_few_accuracies_have_no_phases():
+    losses = [{"step": 10 * i, "train_loss": 1.0, "test_loss": 2.0} for i in range(20)]
+    known = {"train_accuracy": 1.0, "test_accuracy": 1.0}
+    assert not find_phases(losses).follows_accuracy
+    assert find_phases(losses).phases == ()
+    assert find_phases([*losses[:-1], losses[-1] | known]).phases == ()
+    assert find_phases([{"step": 500} | known]).phases == ()
+    assert find_phases([row | known for row in losses]).follows_accuracy

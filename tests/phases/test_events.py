@@ -51,3 +51,10 @@ def test_a_null_value_breaks_a_run_of_crossings():
     event = find_event(rows, "e", "x", ">=", 0.99)
     assert (event.first, event.step) == (0, 4)
     assert find_event([{"step": 0}], "e", "x", ">=", 0.99).first is None
+
+
+def test_a_row_that_lacks_the_series_is_no_evaluation_of_it():
+    """Other people log their losses more often than their accuracies."""
+    rows = [{"step": i, "y": 0} | ({"x": float(i >= 30)} if i % 10 == 0 else {}) for i in range(80)]
+    event = find_event(rows, "e", "x", ">=", 0.99)
+    assert (event.first, event.after, event.step) == (30, 20, 30)

@@ -107,3 +107,16 @@ def test_a_folder_in_use_is_refused_and_left_alone(tmp_path):
 def test_a_mask_of_another_shape_or_type_is_refused(mask, tmp_path):
     with pytest.raises(GrokinterpError, match=r"boolean array of shape \(5, 5\)"):
         gi.record(tmp_path / "run", CONFIG, train_mask=mask)
+
+
+def test_weights_that_share_memory_are_saved_as_often(tmp_path):
+    model = own_model()
+    with torch.no_grad():
+        model.blocks[0].attn.W_K.copy_(model.blocks[0].attn.W_Q)
+    model.blocks[0].attn.W_K = model.blocks[0].attn.W_Q
+    with gi.record(tmp_path / "run", CONFIG) as recorder:
+        recorder.save(
+            0, {**dict(own_model().named_parameters()), **dict(model.named_parameters(remove_duplicate=False))}
+        )
+    saved = gi.open(tmp_path / "run").weights(0)
+    assert torch.equal(saved["blocks.0.attn.W_K"], saved["blocks.0.attn.W_Q"])

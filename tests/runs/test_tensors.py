@@ -1,5 +1,6 @@
 """Checkpoints, tasks and resume files: exact, and damage is named."""
 
+import ast
 import os
 import pickle
 import subprocess
@@ -155,7 +156,7 @@ def test_a_malicious_resume_file_is_refused_and_runs_nothing(writer, tmp_path):
         torch.save({"step": 3, "weights": evil}, rundir.resume_path)
     else:
         rundir.resume_path.write_bytes(pickle.dumps(evil, protocol=2))
-    with pytest.raises(GrokinterpError, match=r"resume\.pt is damaged .*delete it to train from the start"):
+    with pytest.raises(GrokinterpError, match=r"resume\.pt is damaged .*restore it from a copy, or train into another"):
         read_resume(rundir)
     assert not (tmp_path / "owned").exists()
     if writer == "torch":
@@ -179,8 +180,12 @@ def test_a_resume_state_comes_back_and_its_damage_is_named(tmp_path):
 def test_nothing_in_the_package_unpickles_with_code():
     from pathlib import Path
 
+    found = 0
     for path in Path(gi.__file__).parent.rglob("*.py"):
-        text = path.read_text()
-        assert "pickle.load" not in text
-        assert "weights_only=False" not in text
-        assert text.count("torch.load(") == text.count("weights_only=True"), path
+        for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+            name = ast.unparse(call.func)
+            assert name not in ("pickle.load", "pickle.loads"), path
+            if name == "torch.load":
+                found += 1
+                assert "weights_only=True" in [ast.unparse(keyword) for keyword in call.keywords], path
+    assert found >= 2

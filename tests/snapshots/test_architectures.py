@@ -81,6 +81,7 @@ def untrained(model: MLPConfig | LSTMConfig, **task) -> gi.Snapshot:
 def test_operands_lie_in_the_embedding_once_or_one_after_the_other():
     assert untrained(MLPConfig(d_hidden=9)).operand_rows == (slice(0, 7), slice(7, 14))
     assert untrained(MLPConfig(d_hidden=9, input="embedding")).operand_rows == (slice(0, 7),)
+    assert untrained(MLPConfig(d_hidden=9, input="separate")).operand_rows == (slice(0, 7), slice(7, 14))
     assert untrained(LSTMConfig(d_hidden=9)).operand_rows == (slice(0, 7),)
     assert len(untrained(MLPConfig(d_hidden=9), operation="x+y+z").operand_rows) == 3
 
@@ -104,9 +105,10 @@ def test_without_attention_what_needs_it_says_so(model):
     assert "attention" not in components_of(snapshot.weights)
 
 
-def test_one_hot_operands_share_no_embedding_to_compare_gradients_at():
-    with pytest.raises(NotApplicableError, match="both operands share"):
-        measured("clock_pizza", untrained(MLPConfig(d_hidden=9)))
+def test_operands_with_a_table_each_share_no_embedding_to_compare_gradients_at():
+    for separate in ("onehot", "separate"):
+        with pytest.raises(NotApplicableError, match="both operands share"):
+            measured("clock_pizza", untrained(MLPConfig(d_hidden=9, input=separate)))
     (row,) = measured("clock_pizza", untrained(MLPConfig(d_hidden=9, input="embedding")))
     assert -1 <= row["gradient_symmetricity"] <= 1
 

@@ -8,7 +8,7 @@ import torch
 
 from grokinterp.tasks.layouts import build_layout
 
-LAYOUTS = ("a b =", "a op b =", "a b")
+LAYOUTS = ("a b =", "a op b =", "a b", "EOS a op b =")
 
 
 def slow_tokens(name, n, operands):
@@ -17,7 +17,7 @@ def slow_tokens(name, n, operands):
         return list(operands)
     if name == "a b =":
         return [*operands, n]
-    tokens = [operands[0]]
+    tokens = [n + 2, operands[0]] if name.startswith("EOS") else [operands[0]]
     for operand in operands[1:]:
         tokens += [n, operand]
     return [*tokens, n + 1]
@@ -30,6 +30,7 @@ def slow_tokens(name, n, operands):
         ("a b =", 2, [1, 0, 2], 3),
         ("a op b =", 12, [3, 12, 6, 13], 14),
         ("a b", 5, [3, 4], 5),
+        ("EOS a op b =", 12, [14, 3, 12, 6, 13], 15),
     ],
 )
 def test_a_pair_becomes_its_tokens(name, n, tokens, d_vocab):

@@ -3,6 +3,7 @@
 import json
 import pickle
 import zipfile
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
+from torch import Tensor
 
 from grokinterp.errors import GrokinterpError
+from grokinterp.runs.files import sha256
+from grokinterp.runs.importers.lightning import STAND_INS
 
 TENSOR_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
 MAX_INFLATION = 4
@@ -25,11 +29,29 @@ class Source:
         self.path = Path(path)
         if not self.path.exists():
             raise GrokinterpError(f"there is nothing at {self.path}; check the path")
+        self._beside: set[Path] = set()
+
+    def digests(self, beside: Iterable[str] = ()) -> dict[str, str]:
+        """SHA-256 by name of the files of tensors, and of the files beside them that were read.
+
+        Args:
+            beside: Names of more files there.
+        """
+        folder = self.path if self.path.is_dir() else self.path.parent
+        named = {folder / Path(name).name for name in beside}
+        return {path.name: sha256(path) for path in sorted({*self.files, *self._beside, *named}) if path.is_file()}
 
     @cached_property
     def content(self) -> Any:
         """What the file holds: dicts, lists, numbers, strings and tensors; None for a folder."""
         return None if self.path.is_dir() else load_tensors(self.path)
+
+    @cached_property
+    def first(self) -> Any:
+        """What the file holds, or the first file of tensors in the folder; None where there is none."""
+        if self.path.is_file():
+            return self.content
+        return load_tensors(self.files[0]) if self.files else None
 
     @cached_property
     def files(self) -> tuple[Path, ...]:
@@ -45,6 +67,7 @@ class Source:
         path = (self.path if self.path.is_dir() else self.path.parent) / name
         if not path.is_file():
             return None
+        self._beside.add(path)
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
         except (ValueError, RecursionError):
@@ -66,8 +89,15 @@ def load_tensors(path: Path) -> Any:
         except (safetensors.SafetensorError, OSError) as error:
             raise GrokinterpError(f"{path} is damaged ({error}); get it again") from None
     _refuse_inflated(path)
+    content = _load_pickled(path)
+    _refuse_strides(path, content)
+    return content
+
+
+def _load_pickled(path: Path) -> Any:
     try:
-        return torch.load(path, weights_only=True, map_location="cpu")
+        with torch.serialization.safe_globals(STAND_INS):
+            return torch.load(path, weights_only=True, map_location="cpu")
     except pickle.UnpicklingError as error:
         raise GrokinterpError(_why_refused(path, str(error))) from None
     except MemoryError:
@@ -77,9 +107,9 @@ def load_tensors(path: Path) -> Any:
 
 
 def _refuse_inflated(path: Path) -> None:
-    if not zipfile.is_zipfile(path):
-        return
     try:
+        if not zipfile.is_zipfile(path):
+            return
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
     except (zipfile.BadZipFile, OSError, ValueError):
@@ -91,10 +121,34 @@ def _refuse_inflated(path: Path) -> None:
         )
 
 
+def _refuse_strides(path: Path, content: Any) -> None:
+    """A tensor's shape may repeat its few numbers without end."""
+    size = sum(tensor.numel() * tensor.element_size() for tensor in tensors_in(content))
+    if size > MAX_INFLATION * max(path.stat().st_size, 2**20):
+        raise GrokinterpError(f"{path} has tensors of {size:,} bytes, more than it holds; so this is no checkpoint")
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """Every tensor in nested dicts, lists and tuples, which may hold themselves."""
+    todo, seen = [value], set()
+    while todo:
+        one = todo.pop()
+        if isinstance(one, Tensor):
+            yield one
+        elif isinstance(one, Mapping | list | tuple) and id(one) not in seen:
+            seen.add(id(one))
+            todo += one.values() if isinstance(one, Mapping) else one
+
+
 def _why_refused(path: Path, reason: str) -> str:
     needed = reason.partition("GLOBAL ")[2].split(" ")[0] if "GLOBAL " in reason else ""
     what = f"the class {needed}" if needed else "Python objects"
+    if needed.endswith("Config"):
+        plain = "json.loads(json.dumps(vars(content['config']), default=str))"
+        fix = f"content['config'] = {plain}; torch.save(content, new_path)"
+    else:
+        fix = "torch.save({name: content[name] for name in (...)}, new_path) with the tensors and numbers alone"
     return (
-        f"{path} can't be read without running code in it (it holds {what}); in a Python you trust it in, save the "
-        "state_dict alone: torch.save(torch.load(path, weights_only=False)[...], new_path)"
+        f"{path} can't be read without running code in it (it holds {what}); where you trust it, save it anew: "
+        f"content = torch.load(path, weights_only=False); {fix}"
     )

@@ -1,0 +1,143 @@
+"""What was found about each claim of expected.json, from the tables alone."""
+
+import numpy as np
+import pandas as pd
+
+from analyses.judging import names_where
+from analyses.study import Answer, Tables
+
+TRANSFORMERS = ("two_layers", "two_layers_simple_encoding", "one_layer", "one_layer_simple_encoding")
+
+
+def gap_at(tables: Tables, *, fractions: list[float]) -> Answer:
+    """At these shares the two-layer transformer reaches 99 % test accuracy at least twice as late as 99 % train."""
+    rows = _of(tables, "two_layers", fractions)
+    ratio = (rows["generalization_step"] / rows["memorization_step"]).fillna(np.inf)
+    ours = ", ".join(
+        f"{f:.0%}: train {_step(t)}, test {_step(g)}"
+        for f, t, g in zip(rows["frac_train"], rows["memorization_step"], rows["generalization_step"], strict=True)
+    )
+    return Answer(ours, bool((ratio >= 2).all()))
+
+
+def late_at_thirty(tables: Tables, *, fraction: float) -> Answer:
+    """At the least data the simplified encoding memorises early and generalises over ten times as late."""
+    rows = _of(tables, "one_layer_simple_encoding", [fraction])
+    ratio = (rows["generalization_step"] / rows["memorization_step"]).fillna(np.inf)
+    ours = ", ".join(
+        f"train {_step(t)}, test {_step(g)}"
+        for t, g in zip(rows["memorization_step"], rows["generalization_step"], strict=True)
+    )
+    return Answer(ours, bool((ratio >= 10).all()))
+
+
+def transformers_grok(tables: Tables) -> Answer:
+    """At 30 % every transformer generalises, and later than it memorises."""
+    table = tables["architectures"]
+    rows = table[table["variant"].isin(TRANSFORMERS) & (table["frac_train"] <= 0.31)]
+    seen = rows["generalization_step"].notna()
+    return Answer(f"{int(seen.sum())} of {len(rows)} runs", bool(seen.all()))
+
+
+def mlp_does_not_grok(tables: Tables) -> Answer:
+    """No MLP goes from 99 % train accuracy to 99 % test accuracy much later."""
+    return _no_grokking(tables, ("mlp", "mlp_no_decay", "mlp_embedding"))
+
+
+def lstm_does_not_grok(tables: Tables) -> Answer:
+    """No LSTM does."""
+    return _no_grokking(tables, ("lstm20", "lstm128"))
+
+
+def _no_grokking(tables: Tables, names: tuple[str, ...]) -> Answer:
+    table = tables["architectures"]
+    rows = table[table["variant"].isin(names)]
+    memorised = rows[rows["memorization_step"].notna()]
+    grokked = memorised[memorised["generalization_step"] >= 2 * memorised["memorization_step"]]
+    parts = []
+    for name, found in rows.groupby("variant", sort=False):
+        n = int(found["run"].isin(grokked["run"]).sum())
+        full = int(found["memorization_step"].notna().sum())
+        parts.append(f"{name}: {n} of {len(found)} grok, {full} reach 99 % train accuracy")
+    unfit = rows[rows["memorization_step"].isna()]["variant"].unique()
+    note = f"never at 99 % train accuracy, so no evidence either way: {', '.join(unfit)}" if len(unfit) else ""
+    if memorised.empty:
+        return Answer("; ".join(parts), None, note)
+    return Answer("; ".join(parts), grokked.empty, note)
+
+
+def mlp_fails_to_memorize(tables: Tables) -> Answer:
+    """The MLP of two layers of 512 is below 100 % train accuracy at the end."""
+    rows = tables["architectures"]
+    rows = rows[rows["variant"] == "mlp"]
+    ours = f"train accuracy {rows['train_accuracy'].min():.3f} to {rows['train_accuracy'].max():.3f}, {len(rows)} runs"
+    return Answer(ours, bool((rows["train_accuracy"] < 1).all()))
+
+
+def adamw_is_best(tables: Tables) -> Answer:
+    """Median steps to 99 % test accuracy: AdamW < Adam and the noise variants, at both shares."""
+    medians = _medians(tables["optimizers"])
+    holds = all(
+        (row["adamw"] <= row.drop("adamw")).all() and np.isfinite(row["adamw"]) for _, row in medians.iterrows()
+    )
+    return Answer(_sentence(medians), holds)
+
+
+def adam_beats_noise(tables: Tables) -> Answer:
+    """The same, Adam against weight noise and update noise."""
+    medians = _medians(tables["optimizers"])
+    if not np.isfinite(medians.drop(columns="adamw").to_numpy()).any():
+        return Answer(_sentence(medians), None, "none of them generalises within the budget")
+    others = medians[["weight_noise", "update_noise"]]
+    return Answer(_sentence(medians), bool(others.gt(medians["adam"], axis=0).all(axis=None)))
+
+
+def half_is_the_key(tables: Tables) -> Answer:
+    """The delay is largest near half of the pairs: at 45 % longer than at 30 %."""
+    table = tables["architectures"]
+    rows = table[table["variant"].isin(TRANSFORMERS)]
+    gap = (rows["generalization_step"] - rows["memorization_step"]).fillna(np.inf)
+    medians = gap.groupby(rows["frac_train"]).median()
+    ours = ", ".join(f"{f:.0%}: {_step(m)}" for f, m in medians.items())
+    return Answer(f"median delay {ours}", bool(medians.idxmax() == medians.index[1]))
+
+
+def structure_appears(tables: Tables) -> Answer:
+    """In networks that generalise, the embedding's spectrum gets sparser (Gini) and the weight norm falls."""
+    table, outcome = tables["mechanism"], tables["architectures"]
+    seen = outcome[outcome["generalization_step"].notna()]["run"]
+    wide = table[table["run"].isin(seen)].pivot(
+        index=["variant", "run"], columns="when", values=["gini_W_E", "sum_of_squares"]
+    )
+    change = wide["gini_W_E"]["end"] - wide["gini_W_E"]["start"]
+    norm = wide["sum_of_squares"]["end"] / wide["sum_of_squares"]["start"]
+    parts = [
+        f"{name}: Gini {change.xs(name).median():+.2f}, norm x {norm.xs(name).median():.2f}"
+        for name in dict.fromkeys(wide.index.get_level_values("variant"))
+    ]
+    known = change.dropna()
+    return Answer("; ".join(parts), bool((known > 0).all() and len(known)))
+
+
+def _of(tables: Tables, variant: str, fractions: list[float]) -> pd.DataFrame:
+    table = tables["architectures"]
+    return table[(table["variant"] == variant) & table["frac_train"].round(4).isin(fractions)]
+
+
+def _medians(table: pd.DataFrame) -> pd.DataFrame:
+    steps = table["generalization_step"].fillna(np.inf)
+    return steps.groupby([table["frac_train"], table["variant"]]).median().unstack()
+
+
+def _sentence(medians: pd.DataFrame) -> str:
+    return "; ".join(
+        f"{f:.0%}: " + ", ".join(f"{name} {_step(value)}" for name, value in row.items())
+        for f, row in medians.iterrows()
+    )
+
+
+def _step(value: float) -> str:
+    return "-" if pd.isna(value) or np.isinf(value) else f"{value:,.0f}"
+
+
+CLAIMS = names_where(globals(), __name__)

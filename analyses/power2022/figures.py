@@ -1,0 +1,214 @@
+"""The figures of this folder, from its tables alone."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analyses.rows import median_steps
+from analyses.study import Tables
+from grokinterp import plotting
+
+LABELS = {
+    "adamw": "AdamW, decay 1",
+    "to_init": "AdamW, decay to init",
+    "adam": "Adam, minibatches",
+    "full_batch": "Adam, full batch",
+    "update_noise": "full batch + update noise",
+    "weight_noise": "weight noise 0.01",
+    "dropout": "dropout 0.1",
+    "low_lr": "Adam, lr x 0.3",
+    "high_lr": "Adam, lr x 3",
+}
+"""The interventions in a fixed order, which gives them their colours."""
+
+MARKERS = "osD^vP*X<"
+
+
+def curves(tables: Tables) -> Figure:
+    """Accuracy and loss on x/y over steps (log), one panel a way to train, every seed."""
+    table = tables["curves"]
+    variants = list(table["variant"].unique())
+    fig, axes = plotting.figure(2, len(variants), width="text", height=1.7, grid=True)
+    for column, variant in enumerate(variants):
+        for row, quantity in enumerate(("accuracy", "loss")):
+            axis = axes[row, column]
+            for split in ("train", "test"):
+                for seed, run in table[table["variant"] == variant].groupby("seed"):
+                    style = plotting.split_style(split) | ({} if seed == 0 else {"label": None})
+                    axis.plot(run["step"].clip(lower=1), run[f"{split}_{quantity}"], lw=0.9, **style)
+            axis.set_xscale("log")
+            axis.set_ylabel(quantity if quantity == "accuracy" else "loss (nats)")
+            if quantity == "loss":
+                axis.set_yscale("log")
+                axis.set_xlabel("optimizer step")
+        axes[0, column].set_title(LABELS.get(variant, variant), fontsize=8)
+    plotting.legend(axes[0, 0])
+    return fig
+
+
+def steps_to_generalize(tables: Tables) -> Figure:
+    """Median steps to 99 % over the share of the pairs; runs censored at the budget count as longer."""
+    table = tables["fractions"]
+    operations = list(table["operation"].unique())
+    fig, axes = plotting.figure(1, len(operations), width="text", height=2.3, grid=True)
+    for axis, operation in zip(axes.flat, operations, strict=True):
+        rows = table[table["operation"] == operation]
+        for event, split in (("memorization_step", "train"), ("generalization_step", "test")):
+            medians = median_steps(rows, event)
+            color = plotting.SPLIT_COLORS[split]
+            known = medians[medians["median"].notna()]
+            axis.plot(known["frac_train"], known["median"], "-", color=color, label=f"{split} accuracy 99 %, median")
+            axis.plot(rows["frac_train"], rows[event], "o", ms=2.5, color=color, alpha=0.6)
+            late = rows[rows[event].isna()]
+            axis.plot(late["frac_train"], late["last_step"], "^", ms=4, mfc="white", color=color)
+        axis.plot([], [], "^", ms=4, mfc="white", color=plotting.INK, label="not within the budget")
+        axis.set_yscale("log")
+        axis.set_xlabel(f"share of the pairs trained on, {operation}")
+        axis.set_ylabel("optimizer step")
+    plotting.legend(axes.flat[0], "upper right")
+    return fig
+
+
+def delay(tables: Tables) -> Figure:
+    """Steps between 99 % train and 99 % test accuracy over the share of the pairs."""
+    table = tables["fractions"]
+    fig, axis = plotting.figure(height=2.2)
+    for color, (operation, rows) in zip(plotting.CYCLE, table.groupby("operation", sort=False), strict=False):
+        gap = (rows["generalization_step"] - rows["memorization_step"]).where(~rows["censored"])
+        axis.plot(rows["frac_train"], gap.clip(lower=25), "o", ms=3, color=color, alpha=0.6)
+        medians = gap.groupby(rows["frac_train"]).median()[~rows.groupby("frac_train")["censored"].any()]
+        axis.plot(medians.index, medians, color=color, label=operation)
+    axis.set_yscale("log")
+    axis.set_xlabel("share of the pairs trained on")
+    axis.set_ylabel("steps from 99 % train\nto 99 % test accuracy")
+    plotting.legend(axis)
+    return fig
+
+
+def _best_over_fractions(axis: Axes, table: pd.DataFrame, by: str, labels: dict[str, str]) -> None:
+    names = [name for name in labels if name in set(table[by])] or list(table[by].unique())
+    for i, name in enumerate(names):
+        means = table[table[by] == name].groupby("frac_train")["best_test_accuracy"].mean()
+        style = {"marker": MARKERS[i % len(MARKERS)], "ms": 3, "color": plotting.CYCLE[i % len(plotting.CYCLE)]}
+        style["ls"] = "-" if i < len(plotting.CYCLE) else "--"
+        axis.plot(means.index, means, label=labels.get(name, name), **style)
+    axis.set_xlabel("share of the pairs trained on")
+    axis.set_ylabel("best test accuracy within\nthe budget, mean of seeds")
+    axis.set_ylim(-0.03, 1.03)
+
+
+def interventions(tables: Tables) -> Figure:
+    """Best test accuracy over the share of the pairs for each way to train."""
+    fig, axis = plotting.figure(width="text", height=2.6)
+    _best_over_fractions(axis, tables["interventions"], "variant", LABELS)
+    _legend_beside(axis)
+    return fig
+
+
+def operations(tables: Tables) -> Figure:
+    """Best test accuracy over the share of the pairs for each operation: symmetric ones, the others, a group's."""
+    table = tables["operations"]
+    kinds = {"symmetric": SYMMETRIC, "not symmetric": NOT_SYMMETRIC, "in a group": None}
+    fig, axes = plotting.figure(1, 3, width="text", height=2.4, grid=True)
+    for axis, (kind, names) in zip(axes.flat, kinds.items(), strict=True):
+        in_group = table["operation"].str.contains(" in ")
+        rows = table[in_group] if names is None else table[~in_group]
+        rows = rows.assign(operation=rows["operation"].str.replace(r" mod \d+", "", regex=True))
+        rows = rows if names is None else rows[rows["operation"].isin(names)]
+        _best_over_fractions(axis, rows, "operation", {})
+        axis.set_title(kind, fontsize=8)
+        plotting.legend(axis, "lower right")
+    for axis in axes.flat[1:]:
+        axis.set_ylabel("")
+    return fig
+
+
+SYMMETRIC = ("x+y", "x*y", "x^2+y^2", "x^2+xy+y^2")
+NOT_SYMMETRIC = ("x-y", "x/y", "x/y if y odd else x-y", "x^2+xy+y^2+x", "x^3+xy", "x^3+xy^2+y")
+
+
+def outliers(tables: Tables) -> Figure:
+    """Test and train accuracy over the number of random labels."""
+    table = tables["outliers"]
+    fig, axis = plotting.figure(height=2.2)
+    share = table["outliers"] / table["n_train"]
+    for split, column in (("train", "train_accuracy"), ("test", "best_test_accuracy")):
+        means = table.groupby(share)[column].mean()
+        axis.plot(share, table[column], "o", ms=2.5, alpha=0.6, color=plotting.SPLIT_COLORS[split])
+        axis.plot(means.index, means, color=plotting.SPLIT_COLORS[split], label=f"{split} accuracy")
+    axis.set_xlabel("share of the training labels that are random")
+    axis.set_ylabel("accuracy")
+    axis.set_ylim(-0.03, 1.03)
+    plotting.legend(axis)
+    return fig
+
+
+def sharpness(tables: Tables) -> Figure:
+    """Keskar's phi of the last network against its test accuracy, a mark a way to train."""
+    table = tables["sharpness"]
+    fig, axis = plotting.figure(width="text", height=2.6)
+    for i, (name, label) in enumerate(LABELS.items()):
+        rows = table[table["variant"] == name]
+        color = plotting.CYCLE[i % len(plotting.CYCLE)]
+        axis.plot(rows["test_accuracy"], rows["phi"].clip(lower=1e-6), MARKERS[i], ms=3.5, color=color, label=label)
+    axis.set_yscale("log")
+    axis.set_xlabel("test accuracy")
+    axis.set_ylabel(r"sharpness $\phi$ (%)")
+    _legend_beside(axis)
+    return fig
+
+
+def symbols(tables: Tables) -> Figure:
+    """Rows of W_U of a grokked network, by t-SNE and PCA: residues in a ring, elements of S5 by coset."""
+    table = tables["symbols"]
+    groups = list(table["group"].unique())
+    fig, axes = plotting.figure(len(groups), 2, height=2.3, square=True)
+    for row, group in enumerate(groups):
+        rows = table[table["group"] == group]
+        for column, kind in enumerate(("tsne", "pc")):
+            axis = axes[row, column]
+            cmap = plotting.RESIDUES if group.startswith("Z") else "tab20"
+            axis.scatter(rows[f"{kind}_1"], rows[f"{kind}_2"], c=rows["colour"], cmap=cmap, s=7, lw=0)
+            axis.set(xticks=[], yticks=[], aspect="auto")
+            what = "residue" if group.startswith("Z") else "coset"
+            axis.set_title(f"{group}, {'t-SNE' if kind == 'tsne' else 'PCA'}, colour: {what}", fontsize=7)
+    return fig
+
+
+def _legend_beside(axis: Axes) -> None:
+    axis.figure.legend(loc="outside right center", fontsize=6.5)
+
+
+def flat_minima(tables: Tables) -> Figure:
+    """phi of the networks that generalise, by way to train: is noise followed by flatness at equal accuracy?"""
+    table = tables["sharpness"]
+    fig, axis = plotting.figure(width="text", height=2.4)
+    matched = table[table["test_accuracy"] >= MATCHED]
+    names = [name for name in LABELS if name in set(matched["variant"])]
+    for i, name in enumerate(names):
+        phi = matched[matched["variant"] == name]["phi"].clip(lower=1e-6)
+        color = plotting.CYCLE[list(LABELS).index(name) % len(plotting.CYCLE)]
+        axis.plot(np.full(len(phi), i), phi, "o", ms=3, alpha=0.7, color=color)
+        axis.plot([i - 0.25, i + 0.25], [phi.median()] * 2, color=color)
+    axis.set_yscale("log")
+    axis.set_xticks(range(len(names)), [LABELS[name].replace(", ", ",\n").replace(" + ", "\n+ ") for name in names])
+    axis.tick_params(axis="x", labelsize=6)
+    axis.set_ylabel(r"sharpness $\phi$ (%), test" + f"\naccuracy at least {MATCHED:g}")
+    return fig
+
+
+MATCHED = 0.99
+"""Test accuracy from which networks are compared in flatness."""
+
+FIGURES = {
+    "curves": curves,
+    "steps_to_generalize": steps_to_generalize,
+    "delay": delay,
+    "interventions": interventions,
+    "operations": operations,
+    "outliers": outliers,
+    "sharpness": sharpness,
+    "flat_minima": flat_minima,
+    "symbols": symbols,
+}

@@ -1,0 +1,93 @@
+"""A recipe says which runs there are, in one way, and refuses what it does not understand."""
+
+import pytest
+
+from grokinterp.errors import GrokinterpError
+from grokinterp.sweeps.recipe import read_recipe, recipe_from
+
+GRID = {
+    "preset": "ci",
+    "seeds": [0, 3],
+    "grid": {"task.frac_train": [0.5, 0.6], "task.operation": ["x/y", "x*y"]},
+    "variants": [{"name": "adamw"}, {"name": "sgd", "optimizer": {"name": "sgd", "lr": 0.1}}],
+}
+
+
+def test_the_runs_are_variants_times_grid_times_seeds():
+    configs = recipe_from(GRID).configs()
+    assert len(configs) == 2 * 4 * 2
+    kinds = {(c.optimizer.name, c.task.frac_train, c.task.operation, c.task.split_seed) for c in configs}
+    assert len(kinds) == len(configs)
+
+
+def test_a_seed_is_that_of_split_labels_weights_and_batches():
+    config = recipe_from(GRID).configs()[1]
+    assert (config.task.split_seed, config.task.label_seed, config.model.init_seed, config.train.seed) == (3, 3, 3, 3)
+
+
+def test_names_are_different_folder_names_that_say_what_varies():
+    names = [config.name for config in recipe_from(GRID).configs()]
+    assert len(set(names)) == len(names)
+    assert names[0] == "adamw-frac_train=0.5-operation=x_over_y-seed0"
+    assert not any(set(name) & set('/\\*?:"<>| ') for name in names)
+
+
+def test_what_is_the_same_in_all_runs_is_not_in_their_names():
+    recipe = recipe_from(
+        {"name": "one", "preset": "ci", "grid": {"task.p": [7]}, "config": {"task": {"frac_train": 0.5}}}
+    )
+    (config,) = recipe.configs()
+    assert (config.name, config.task.p, config.task.frac_train) == ("one-seed0", 7, 0.5)
+
+
+def test_later_layers_win_preset_config_variant_grid():
+    recipe = recipe_from(
+        {
+            "preset": "ci",
+            "config": {"optimizer": {"lr": 0.5, "weight_decay": 0.5}, "train": {"steps": 7}},
+            "variants": [{"name": "v", "optimizer": {"lr": 0.25}}],
+            "grid": {"optimizer.weight_decay": [0.125]},
+        }
+    )
+    (config,) = recipe.configs()
+    assert (config.optimizer.lr, config.optimizer.weight_decay, config.train.steps) == (0.25, 0.125, 7)
+
+
+def test_a_recipe_file_is_called_by_its_file_unless_it_says_otherwise(tmp_path):
+    (tmp_path / "fractions.toml").write_text('preset = "ci"\nseeds = 2\n')
+    assert [config.name for config in read_recipe(tmp_path / "fractions.toml").configs()] == [
+        "fractions-seed0",
+        "fractions-seed1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"preset": "quik"}, "did you mean quick?"),
+        ({"grids": {}}, "did you mean grid?"),
+        ({"grid": {"frac_train": [0.5]}}, "no section.field"),
+        ({"grid": {"task.frac_train": []}}, "no values"),
+        ({"grid": {"task.frac_trian": [0.5]}}, "did you mean frac_train?"),
+        ({"grid": {"task.frac_train": [3.0]}}, "frac_train = 3.0"),
+        ({"variants": [{"task": {}}]}, "needs a name"),
+        ({"variants": [{"name": "a", "tsk": {}}]}, "did you mean task?"),
+        ({"variants": [{"name": "a"}, {"name": "a"}]}, "different names"),
+        ({"seeds": 0}, "at least 1"),
+        ({"seeds": [1, 1]}, "different seeds"),
+        ({"seeds": True}, "seeds"),
+        ({"analyze": "some"}, "analyze"),
+        ({"seeds": 1000, "grid": {"task.split_seed": list(range(1000))}}, "1,000,000 runs"),
+    ],
+)
+def test_a_wrong_recipe_is_one_sentence_with_the_fix(change, says):
+    with pytest.raises(GrokinterpError, match=says) as refused:
+        recipe_from({"preset": "ci", **change}).configs()
+    assert "\n" not in str(refused.value)
+
+
+def test_a_recipe_that_is_not_there_or_no_toml_is_refused_by_name(tmp_path):
+    (tmp_path / "bad.toml").write_text("preset = \n")
+    for path in (tmp_path / "none.toml", tmp_path, tmp_path / "bad.toml"):
+        with pytest.raises(GrokinterpError, match=str(path)):
+            read_recipe(path)
