@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 TESTING := $(VENV)/.testing-installed
 
-.PHONY: help demo check test test-slow bench clean
+.PHONY: help demo check test test-slow bench artifacts clean
 
 help:
 	@echo "make demo       train, analyze and draw the quick run (about a minute after the install)"
 	@echo "make check      lint, format, types"
 	@echo "make test       the tests, under 10 minutes on two cores"
 	@echo "make test-slow  the long ones"
+	@echo "make artifacts  the papers' tables and figures at bench scale, some hours; what is there is reused"
 	@echo "make bench      the benchmarks, about half an hour; see benchmarks/README.md"
 
 demo: $(RUNTIME)
@@ -33,6 +34,11 @@ test-slow: $(TESTING)
 
 bench: $(TESTING)
 	$(BIN)/python -m benchmarks
+
+PAPERS := $(patsubst analyses/%/expected.json,%,$(wildcard analyses/*/expected.json))
+
+artifacts: $(RUNTIME)
+	@set -e; for paper in $(PAPERS); do $(BIN)/python -m analyses.$$paper --scale bench; done
 
 $(BIN)/python:
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" \

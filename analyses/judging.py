@@ -1,5 +1,6 @@
 """What claims of several papers are judged with."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,15 +12,15 @@ from analyses.study import Answer
 Claim = Callable[..., Answer]
 
 
-def names_where(found: Mapping[str, Any], module: str) -> dict[str, Claim]:
-    """The public functions that a module of claims defines, by name."""
+def claims_in(found: Mapping[str, Any], module: str) -> dict[str, Claim]:
+    """The functions of a module that give an Answer, by name, but for those that it imports or keeps to itself."""
     return {
         name: value
         for name, value in found.items()
-        if callable(value)
+        if inspect.isfunction(value)
         and not name.startswith("_")
-        and getattr(value, "__module__", "") == module
-        and not isinstance(value, type)
+        and value.__module__ == module
+        and inspect.signature(value).return_annotation is Answer
     }
 
 

@@ -3,10 +3,14 @@
 import contextlib
 import fcntl
 import os
+import signal
 from pathlib import Path
 
 import pytest
 from jaxtyping import install_import_hook
+
+# A shell starts what runs in the background with Ctrl-C ignored, and children inherit that; here it is tested.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CHECKED = (
     "curves",

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from analyses.judging import names_where
+from analyses.judging import claims_in
 from analyses.study import Answer, Tables
 
 TRANSFORMERS = ("two_layers", "two_layers_simple_encoding", "one_layer", "one_layer_simple_encoding")
@@ -17,7 +17,7 @@ def gap_at(tables: Tables, *, fractions: list[float]) -> Answer:
         f"{f:.0%}: train {_step(t)}, test {_step(g)}"
         for f, t, g in zip(rows["frac_train"], rows["memorization_step"], rows["generalization_step"], strict=True)
     )
-    return Answer(ours, bool((ratio >= 2).all()))
+    return Answer(ours, bool((ratio >= 2).all()) if len(rows) else None)
 
 
 def late_at_thirty(tables: Tables, *, fraction: float) -> Answer:
@@ -28,7 +28,7 @@ def late_at_thirty(tables: Tables, *, fraction: float) -> Answer:
         f"train {_step(t)}, test {_step(g)}"
         for t, g in zip(rows["memorization_step"], rows["generalization_step"], strict=True)
     )
-    return Answer(ours, bool((ratio >= 10).all()))
+    return Answer(ours, bool((ratio >= 10).all()) if len(rows) else None)
 
 
 def transformers_grok(tables: Tables) -> Answer:
@@ -36,7 +36,7 @@ def transformers_grok(tables: Tables) -> Answer:
     table = tables["architectures"]
     rows = table[table["variant"].isin(TRANSFORMERS) & (table["frac_train"] <= 0.31)]
     seen = rows["generalization_step"].notna()
-    return Answer(f"{int(seen.sum())} of {len(rows)} runs", bool(seen.all()))
+    return Answer(f"{int(seen.sum())} of {len(rows)} runs", bool(seen.all()) if len(rows) else None)
 
 
 def mlp_does_not_grok(tables: Tables) -> Answer:
@@ -71,7 +71,7 @@ def mlp_fails_to_memorize(tables: Tables) -> Answer:
     rows = tables["architectures"]
     rows = rows[rows["variant"] == "mlp"]
     ours = f"train accuracy {rows['train_accuracy'].min():.3f} to {rows['train_accuracy'].max():.3f}, {len(rows)} runs"
-    return Answer(ours, bool((rows["train_accuracy"] < 1).all()))
+    return Answer(ours, bool((rows["train_accuracy"] < 1).all()) if len(rows) else None)
 
 
 def adamw_is_best(tables: Tables) -> Answer:
@@ -140,4 +140,4 @@ def _step(value: float) -> str:
     return "-" if pd.isna(value) or np.isinf(value) else f"{value:,.0f}"
 
 
-CLAIMS = names_where(globals(), __name__)
+CLAIMS = claims_in(globals(), __name__)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from analyses.judging import names_where
+from analyses.judging import claims_in
 from analyses.study import Answer, Tables
 from grokinterp.cohort import bootstrap
 
@@ -69,4 +69,4 @@ def _sentence(found: dict[str, tuple[float, float | None, float | None]]) -> str
     )
 
 
-CLAIMS = names_where(globals(), __name__)
+CLAIMS = claims_in(globals(), __name__)

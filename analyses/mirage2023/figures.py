@@ -32,6 +32,8 @@ def scores(tables: Tables) -> Figure:
         rows = table[table["variant"] == variant]
         for i, score in enumerate(shown):
             values = rows[score].to_numpy()
+            if values[-1] == values[0]:
+                continue
             way = (values - values[0]) / (values[-1] - values[0])
             style = (
                 {"color": plotting.INK, "lw": 1.6} if score == "accuracy" else {"color": plotting.CYCLE[i - 1], "lw": 1}

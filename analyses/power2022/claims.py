@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from analyses.judging import at_least, interval, names_where, smallest_fraction
+from analyses.judging import at_least, claims_in, interval, smallest_fraction
 from analyses.power2022.figures import MATCHED, NOT_SYMMETRIC, SYMMETRIC
 from analyses.rows import median_steps
 from analyses.study import Answer, Tables
@@ -286,4 +286,4 @@ def _share(value: float) -> str:
     return "more than was tried" if value == np.inf else f"{value:.0%}"
 
 
-CLAIMS = names_where(globals(), __name__)
+CLAIMS = claims_in(globals(), __name__)

@@ -99,7 +99,7 @@ class RunConfig(Section):
         """Pairs per step; None for all of them. "auto" is min(512, half of them, rounded up)."""
         if self.train.batch_size == "auto":
             return min(512, -(-self.task.n_train // 2))
-        return self.train.batch_size
+        return self.train.batch_size if isinstance(self.train.batch_size, int) else None
 
     def to_json(self) -> str:
         """The config as JSON text; `from_json` gives it back unchanged."""

@@ -102,8 +102,8 @@ class TrainConfig(Section):
     stop_after_grokking: int | None = Field(
         None, ge=0, description="stop this many steps after test accuracy held 99 % for five evaluations"
     )
-    batch_size: int | Literal["auto"] | None = Field(
-        None, description="pairs per step; all of them if not given; auto: min(512, half of them)"
+    batch_size: int | Literal["auto", "full"] | None = Field(
+        None, description="pairs per step; full, or not given: all of them; auto: min(512, half of them)"
     )
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the batch order, of dropout and of noise")
     loss: Literal["cross_entropy", "stablemax", "mse"] = Field("cross_entropy", description="what is minimised")
@@ -137,8 +137,10 @@ class TrainConfig(Section):
     @field_validator("batch_size", mode="before")
     @classmethod
     def _at_least_one(cls, value: Any) -> Any:
+        if value == "full":  # what a flag and TOML can say of a preset with minibatches; saved as null
+            return None
         if value is not None and value != "auto" and (not isinstance(value, int) or value < 1):
-            raise ValueError("is not a batch size; take at least 1, auto, or leave it out")
+            raise ValueError("is not a batch size; take at least 1, auto, or full")
         return value
 
     @field_validator("device")

@@ -81,3 +81,13 @@ def test_the_help_names_the_new_flags(capsys):
     for flag in ("--task.file", "--task.outliers", "--model.kind", "--model.attention-rate", "--model.d-hidden"):
         assert flag in shown
     assert "--task.table" not in shown
+
+
+def test_full_batches_can_be_asked_for_of_a_preset_with_minibatches(tmp_path):
+    from grokinterp.config import RunConfig
+    from grokinterp.overrides import override
+    from grokinterp.presets import power2022
+
+    config = override(power2022(), {"train": {"batch_size": "full"}})
+    assert (config.train.batch_size, config.batch_size) == (None, None)
+    assert RunConfig.from_json(config.to_json()) == config
