@@ -12,6 +12,8 @@ from jaxtyping import install_import_hook
 # A shell starts what runs in the background with Ctrl-C ignored, and children inherit that; here it is tested.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+collect_ignore = ["fuzz"]  # scripts for a fuzzer that is no dependency
+
 CHECKED = (
     "curves",
     "harmonics",

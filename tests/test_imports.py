@@ -32,7 +32,7 @@ def names(folder: Path) -> list[str]:
 def test_the_command_prints_what_was_recomputed_before_its_notes(theirs, tmp_path, capsys):
     assert run_command(["import", str(theirs), "--out", str(tmp_path / "run")]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "format hooked_folder: 1 checkpoints, the last one at step 0"
+    assert lines[0] == "format hooked_folder: one checkpoint, at step 0"
     assert lines[1].startswith("recomputed, all pairs: accuracy 1, loss 0.02178")
     assert lines[2:]
     assert all(line.startswith("note: ") for line in lines[2:])

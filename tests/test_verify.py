@@ -120,9 +120,11 @@ def test_another_split_or_table_or_other_labels_are_named(run):
     labels[a, b] += 1
     write_task(run.rundir, task, run.train_mask, labels)
     assert "labels" in problems(gi.open(run.path))["split"][0]
+    write_task(run.rundir, gi.build_task(gi.TaskConfig(operation="x-y", p=7)), run.train_mask)
+    assert "42 cells are not those of the config's x+y mod 7" in problems(gi.open(run.path))["task"][0]
     task.table[0, 0] += 1
     write_task(run.rundir, task, run.train_mask)
-    assert "1 cells are not those of the config's x+y mod 7" in problems(gi.open(run.path))["task"][0]
+    assert "its coordinates are not those of its table" in problems(gi.open(run.path))["task"][0]
 
 
 @pytest.mark.parametrize("name", ["split.safetensors", "task.safetensors", "provenance.json", "metrics.jsonl"])

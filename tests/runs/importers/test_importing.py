@@ -324,6 +324,7 @@ BAD = (
     "half.safetensors",
     "long_header.safetensors",
     "bomb.pt",
+    "two_disks.pt",
     "strides.pt",
     "circle.pt",
     "deep.pt",
