@@ -110,6 +110,7 @@ MAY_IMPORT = {
         "errors",
         "exits",
         "explain",
+        "measures.registry",
         "overrides",
         "presets",
         "progress",

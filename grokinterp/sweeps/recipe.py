@@ -24,9 +24,9 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from grokinterp.config import RunConfig
 from grokinterp.errors import GrokinterpError
@@ -86,10 +86,23 @@ class Recipe(BaseModel):
     @field_validator("seeds")
     @classmethod
     def _some_seeds(cls, value: int | list[int]) -> int | list[int]:
+        if isinstance(value, int) and value > MAX_RUNS:
+            raise ValueError(f"{value:,} seeds are too many; take at most {MAX_RUNS:,} runs")
         found = list(range(value)) if isinstance(value, int) else value
         if not found or len(set(found)) != len(found) or min(found) < 0:
             raise ValueError("seeds is a number of at least 1, or a list of different seeds of at least 0")
         return value
+
+    @model_validator(mode="after")
+    def _seeds_in_one_place(self) -> Self:
+        """`seeds` sets all of them in every run, so one that is set elsewhere would be overwritten in silence."""
+        for section, name in SEEDED:
+            varied = any(isinstance(one.get(section), Mapping) and name in one[section] for one in self.variants)
+            base = self.config.get(section)
+            set_below = isinstance(base, Mapping) and base.get(name, 0) != 0
+            if varied or set_below or f"{section}.{name}" in self.grid:
+                raise ValueError(f"{section}.{name} follows `seeds` in a recipe; take it out, and list seeds = [...]")
+        return self
 
     @property
     def seed_list(self) -> list[int]:

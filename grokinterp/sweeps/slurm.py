@@ -7,6 +7,8 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
+from grokinterp.errors import GrokinterpError
+
 POLL_SECONDS = 2.0
 
 
@@ -78,7 +80,10 @@ def slurm_executor(folder: Path, workers: int | None, cluster: str = "slurm") ->
     """
     import submitit
 
-    inner = submitit.AutoExecutor(folder=str(folder), cluster=cluster)
+    try:
+        inner = submitit.AutoExecutor(folder=str(folder), cluster=cluster)
+    except RuntimeError as error:
+        raise GrokinterpError(f"there is no Slurm here ({error}); use --executor local or dask") from None
     limit = {"slurm_array_parallelism": workers} if workers is not None and cluster == "slurm" else {}
     inner.update_parameters(cpus_per_task=1, timeout_min=24 * 60, name="grokinterp", **limit)
     executor = SubmititExecutor(inner, poll_seconds=0.2 if cluster != "slurm" else POLL_SECONDS)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from grokinterp.measures.registry import select
 from grokinterp.runs.files import locked, write_json
 from grokinterp.sweeps.executors import Start, starter
 from grokinterp.sweeps.jobs import build_jobs
@@ -67,6 +68,8 @@ def sweep(
     """
     recipe = recipe if isinstance(recipe, Recipe) else recipe_from(recipe)
     configs = recipe.configs()
+    if isinstance(recipe.analyze, list):
+        select(recipe.analyze)  # an unknown measure is refused now, and not after each run was trained
     place = SweepDir(directory)
     place.prepare(recipe, configs)
     with locked(place.lock_path, str(place.root)), SweepView(configs, place, show=show_progress) as view:

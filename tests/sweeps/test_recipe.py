@@ -77,7 +77,11 @@ def test_a_recipe_file_is_called_by_its_file_unless_it_says_otherwise(tmp_path):
         ({"seeds": [1, 1]}, "different seeds"),
         ({"seeds": True}, "seeds"),
         ({"analyze": "some"}, "analyze"),
-        ({"seeds": 1000, "grid": {"task.split_seed": list(range(1000))}}, "1,000,000 runs"),
+        ({"seeds": 1000, "grid": {"train.steps": list(range(1, 1001))}}, "1,000,000 runs"),
+        ({"seeds": 1_000_000_000}, "too many"),
+        ({"grid": {"model.init_seed": [8, 9]}}, "follows `seeds`"),
+        ({"variants": [{"name": "a", "train": {"seed": 3}}]}, "follows `seeds`"),
+        ({"config": {"task": {"split_seed": 7}}}, "follows `seeds`"),
     ],
 )
 def test_a_wrong_recipe_is_one_sentence_with_the_fix(change, says):

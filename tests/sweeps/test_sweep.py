@@ -224,6 +224,18 @@ def test_a_run_directory_or_a_file_is_no_place_for_a_sweep(tmp_path):
             gi.sweep({"config": SECTIONS}, tmp_path / place, show_progress=False)
 
 
+def test_an_unknown_measure_is_refused_before_anything_is_trained(tmp_path):
+    with pytest.raises(GrokinterpError, match="weight_norm"):
+        gi.sweep({"config": SECTIONS, "analyze": ["weight_nrom"]}, tmp_path / "sweep", show_progress=False)
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_no_slurm_is_one_sentence(tmp_path):
+    pytest.importorskip("submitit")
+    with pytest.raises(GrokinterpError, match="there is no Slurm here"), slurm_executor(tmp_path / "jobs", 1):
+        raise AssertionError
+
+
 def test_wrong_executors_are_refused_in_one_sentence():
     for arguments, says in [
         (("lokal",), "choose from local, dask, slurm"),
