@@ -139,6 +139,6 @@ def test_ten_thousand_runs_gather_in_seconds_and_little_memory(tmp_path):
     )
     n, seconds, megabytes = (float(value) for value in done.stdout.split())
     assert n == 10_000
-    assert seconds < 30, "about 3 s on a quiet core"
+    assert seconds < 30, "seconds, with room for a busy machine"
     assert megabytes < 150, "about one part's rows, whatever the number of runs"
     assert time.perf_counter() - began < 60
