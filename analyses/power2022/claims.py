@@ -162,6 +162,8 @@ def one_never_generalizes(tables: Tables) -> Answer:
     rest = {name: value for name, value in means.items() if name != "x^3+xy^2+y" and " in " not in name}
     share, mean = _share(needed["x^3+xy^2+y"]), means["x^3+xy^2+y"]
     ours = f"needs {share}; mean accuracy {mean:.2f}, the next {min(rest.values()):.2f}"
+    if all(needed[name] == np.inf for name in rest):
+        return Answer(ours, None, "no operation generalises within this budget")
     return Answer(ours, needed["x^3+xy^2+y"] == np.inf)
 
 
