@@ -26,7 +26,7 @@ def scores(tables: Tables) -> Figure:
     """Each score on its way from its first (0) to its last value (1), the first seed of each variant."""
     table = tables["scores"]
     variants = list(table["variant"].unique())
-    fig, axes = plotting.figure(1, len(variants), width="text", height=2.2, grid=True)
+    fig, axes = plotting.figure(-(-len(variants) // 3), 3, width="text", height=3.8, grid=True)
     shown = ["accuracy", "p_correct", "brier", "reciprocal_rank", "normalized_margin", "log_prob"]
     for axis, variant in zip(axes.flat, variants, strict=True):
         rows = table[table["variant"] == variant]
@@ -40,9 +40,11 @@ def scores(tables: Tables) -> Figure:
             )
             axis.plot(rows["step"], way, label=NAMES[score], **style)
         axis.set_ylim(-0.4, 1.2)
-        axis.set_title(variant.replace("_times_", "*").replace("_", ", ") + " %", fontsize=7)
+        axis.set_title(variant.replace("_times_", "*").replace("_over_", "/").replace("_", ", ") + " %", fontsize=7)
+    for axis in axes[-1]:
         axis.set_xlabel("optimizer step")
-    axes.flat[0].set_ylabel("way from first to last value")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("way from first to last")
     handles, labels = axes.flat[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside upper center", ncols=len(shown), fontsize=6)
     return fig
@@ -54,15 +56,17 @@ def widths(tables: Tables) -> Figure:
     names = [name for name in NAMES if name in set(ratios["metric"]) and name != "accuracy"]
     fig, axis = plotting.figure(width="text", height=2.8)
     for y, name in enumerate(reversed(names)):
-        rows = ratios[ratios["metric"] == name]
         color = plotting.INK if name in CONTROLS else plotting.CYCLE[0] if name in CONTINUOUS else plotting.CYCLE[1]
-        spread = y + np.linspace(-0.2, 0.2, len(rows))
-        axis.plot(rows["width_ratio"], spread, ".", ms=3, color=color, alpha=0.5)
-        axis.plot([rows["width_ratio"].median()], [y], "D", ms=4.5, color=color, mec="white")
+        for mirrored, shift in ((False, 0.18), (True, -0.18)):
+            rows = ratios[(ratios["metric"] == name) & (ratios["mirrored"] == mirrored)]
+            fill = "white" if mirrored else color
+            spread = y + shift + np.linspace(-0.1, 0.1, len(rows))
+            axis.plot(rows["width_ratio"], spread, "o", ms=2.2, color=color, mfc=fill, mew=0.5, alpha=0.5)
+            axis.plot([rows["width_ratio"].median()], [y + shift], "D", ms=4.5, color=color, mfc=fill)
     axis.axvline(1, color=plotting.FAINT, zorder=0)
     axis.set_xscale("log")
     axis.set_yticks(range(len(names)), [NAMES[name] for name in reversed(names)])
-    axis.set_xlabel("width of the transition / that of accuracy (each run; diamond: median)")
+    axis.set_xlabel("width of the transition / that of accuracy (diamonds: medians; hollow: x+y and x*y)")
     return fig
 
 

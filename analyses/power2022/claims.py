@@ -67,9 +67,9 @@ def growth_per_point(tables: Tables, *, low: float, high: float) -> Answer:
     medians = _medians(tables, "S5", "generalization_step").dropna(subset="median").head(2)
     if len(medians) < 2:
         return Answer("fewer than two fractions have a median", None)
-    (low, high), (slow, fast) = medians["frac_train"], medians["median"]
-    growth = (slow / fast) ** (0.01 / (high - low)) - 1
-    ours = f"{growth:.0%} per point between {low:.0%} and {high:.0%}"
+    (less, more), (slow, fast) = medians["frac_train"], medians["median"]
+    growth = (slow / fast) ** (0.01 / (more - less)) - 1
+    ours = f"{growth:.0%} per point between {less:.0%} and {more:.0%}"
     return Answer(ours, low <= growth <= high)
 
 

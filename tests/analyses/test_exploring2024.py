@@ -1,0 +1,94 @@
+"""The claims of exploring2024 on tables whose events are known."""
+
+import pandas as pd
+import pytest
+
+from analyses.exploring2024 import claims
+
+STEPS = {"memorization_step": 100.0, "generalization_step": 2000.0}
+
+
+def architectures(**changed: dict) -> dict[str, pd.DataFrame]:
+    """Two seeds of every variant at three shares; `changed` gives a variant other columns."""
+    names = (*claims.TRANSFORMERS, "lstm20", "lstm128", "mlp", "mlp_no_decay", "mlp_embedding")
+    rows = [
+        {"variant": name, "run": f"{name}-{fraction}-{seed}", "frac_train": fraction, "train_accuracy": 1.0, **STEPS}
+        | changed.get(name, {})
+        for name in names
+        for fraction in (0.3, 0.45, 0.6)
+        for seed in (0, 1)
+    ]
+    return {"architectures": pd.DataFrame(rows)}
+
+
+def optimizers(**medians: float | None) -> dict[str, pd.DataFrame]:
+    rows = [
+        {"variant": name, "frac_train": fraction, "generalization_step": step}
+        for name, step in medians.items()
+        for fraction in (0.3, 0.45)
+    ]
+    return {"optimizers": pd.DataFrame(rows)}
+
+
+@pytest.mark.parametrize(("step", "holds"), [(2000.0, True), (None, True), (150.0, False)])
+def test_a_gap_is_a_factor_of_two_and_a_run_that_never_generalises_has_one(step, holds):
+    found = architectures(two_layers={"generalization_step": step})
+    assert claims.gap_at(found, fractions=[0.45, 0.6]).holds is holds
+
+
+@pytest.mark.parametrize(("step", "holds"), [(2000.0, True), (900.0, False)])
+def test_at_thirty_percent_late_means_ten_times(step, holds):
+    found = architectures(one_layer_simple_encoding={"generalization_step": step})
+    assert claims.late_at_thirty(found, fraction=0.3).holds is holds
+
+
+def test_one_transformer_that_does_not_generalise_is_enough_against_the_claim():
+    assert claims.transformers_grok(architectures()).holds
+    assert not claims.transformers_grok(architectures(one_layer={"generalization_step": None})).holds
+
+
+def test_a_network_that_never_memorised_is_no_evidence_that_it_does_not_grok():
+    unfit = {"memorization_step": None, "generalization_step": None}
+    found = claims.lstm_does_not_grok(architectures(lstm20=unfit, lstm128=unfit))
+    assert found.holds is None
+    assert "lstm20" in found.note
+    assert not claims.lstm_does_not_grok(architectures(lstm20=unfit)).holds
+    at_once = {"generalization_step": 120.0}
+    assert claims.mlp_does_not_grok(architectures(mlp=at_once, mlp_no_decay=at_once, mlp_embedding=at_once)).holds
+
+
+def test_the_mlp_fails_to_memorise_only_below_full_train_accuracy():
+    assert not claims.mlp_fails_to_memorize(architectures()).holds
+    assert claims.mlp_fails_to_memorize(architectures(mlp={"train_accuracy": 0.98})).holds
+
+
+def test_adamw_is_best_only_where_it_generalises_and_nothing_is_faster():
+    slow = {"adam": 5000.0, "weight_noise": None, "update_noise": 4000.0}
+    assert claims.adamw_is_best(optimizers(adamw=2000.0, **slow)).holds
+    assert not claims.adamw_is_best(optimizers(adamw=4500.0, **slow)).holds
+    assert not claims.adamw_is_best(optimizers(adamw=None, **dict.fromkeys(slow))).holds
+
+
+def test_adam_against_noise_is_not_told_where_none_of_them_generalises():
+    assert claims.adam_beats_noise(optimizers(adamw=1.0, adam=None, weight_noise=None, update_noise=None)).holds is None
+    assert claims.adam_beats_noise(optimizers(adamw=1.0, adam=5.0, weight_noise=None, update_noise=9.0)).holds
+    assert not claims.adam_beats_noise(optimizers(adamw=1.0, adam=5.0, weight_noise=4.0, update_noise=9.0)).holds
+
+
+def test_half_of_the_pairs_is_the_key_where_the_delay_peaks_between():
+    found = architectures()
+    rows = found["architectures"]
+    rows["generalization_step"] = rows["frac_train"].map({0.3: 3000.0, 0.45: 2000.0, 0.6: 1000.0})
+    assert not claims.half_is_the_key(found).holds
+    rows["generalization_step"] = rows["frac_train"].map({0.3: 1500.0, 0.45: 2000.0, 0.6: 1000.0})
+    assert claims.half_is_the_key(found).holds
+
+
+@pytest.mark.parametrize(("end", "holds"), [(0.6, True), (0.2, False)])
+def test_structure_appears_where_gini_rises(end, holds):
+    found = architectures()
+    rows = [
+        {"variant": "mlp", "run": "mlp-0.3-0", "when": when, "gini_W_E": gini, "sum_of_squares": 1.0}
+        for when, gini in (("start", 0.3), ("end", end))
+    ]
+    assert claims.structure_appears(found | {"mechanism": pd.DataFrame(rows)}).holds is holds
