@@ -105,10 +105,15 @@ def main(package: str) -> None:
     parser.add_argument("--workers", type=int, help="runs at a time; as many as there are cores if not given")
     parser.add_argument("--scheduler", help="address of a dask scheduler")
     parser.add_argument("--tables-only", action="store_true", help="draw and judge from the tables that are there")
+    parser.add_argument(
+        "--again", type=int, metavar="N", help="train N of the runs again, only to compare"
+    )
     settings = parser.parse_args()
     out = settings.out or (Path("artifacts") / name if settings.scale == "bench" else Path("runs") / name / "artifacts")
     study = Study(name, settings.scale, settings.runs or Path("runs") / name / settings.scale)
     try:
+        if settings.again is not None:
+            sys.exit(_again(study, package, out, settings.again))
         if not settings.tables_only:
             _train(study, settings)
         sys.exit(publish(study, package, out, fresh=not settings.tables_only))
@@ -134,18 +139,35 @@ def _train(study: Study, settings: argparse.Namespace) -> None:
             SAY.print(f"  {run}: {outcome.outcomes[run].why}", markup=False)
 
 
+def _again(study: Study, package: str, out: Path, n: int) -> int:
+    """Compare runs that are trained again with the tables; 1 where one differs."""
+    from analyses import tracing
+
+    said = tracing.again(study, tables_in(package, out), n)
+    for line in said:
+        SAY.print(line, markup=False)
+    return int(any(": differs" in line for line in said))
+
+
+def tables_in(package: str, out: Path) -> dict[str, pd.DataFrame]:
+    """The tables of a folder that are there, by name."""
+    names = importlib.import_module(f"{package}.tables").TABLES
+    paths = {name: out / f"{name}.csv" for name in names}
+    return {name: pd.read_csv(path, keep_default_na=True) for name, path in paths.items() if path.exists()}
+
+
 def publish(study: Study, package: str, out: Path, *, fresh: bool) -> int:
-    """Write the tables (where `fresh`), the figures and the verdicts; 0."""
+    """Write the tables and what they were made with (where `fresh`), the figures and the verdicts; 0."""
+    from analyses import tracing
+
     out.mkdir(parents=True, exist_ok=True)
-    tables: dict[str, pd.DataFrame] = {}
-    for name, build in importlib.import_module(f"{package}.tables").TABLES.items():
-        path = out / f"{name}.csv"
-        if fresh:
+    if fresh:
+        for name, build in importlib.import_module(f"{package}.tables").TABLES.items():
             table = build(study)
             if len(table):
-                table.to_csv(path, index=False, float_format="%.6g")
-        if path.exists():
-            tables[name] = pd.read_csv(path, keep_default_na=True)
+                table.to_csv(out / f"{name}.csv", index=False, float_format="%.6g")
+        tracing.write_made_with(study, out)
+    tables = tables_in(package, out)
     for name, draw in importlib.import_module(f"{package}.figures").FIGURES.items():
         _draw(name, draw, tables, out)
     verdicts = judge(study, package, tables)
