@@ -1,5 +1,7 @@
 """The figures of this folder, from its tables alone."""
 
+import re
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -109,19 +111,24 @@ def interventions(tables: Tables) -> Figure:
 def operations(tables: Tables) -> Figure:
     """Best test accuracy over the share of the pairs for each operation: symmetric ones, the others, a group's."""
     table = tables["operations"]
-    kinds = {"symmetric": SYMMETRIC, "not symmetric": NOT_SYMMETRIC, "in a group": None}
-    fig, axes = plotting.figure(1, 3, width="text", height=2.4, grid=True)
+    table = table.assign(operation=table["operation"].str.replace(r" mod \d+", "", regex=True))
+    in_group = [name for name in table["operation"].unique() if " in " in name]
+    kinds = {"symmetric": SYMMETRIC, "not symmetric": NOT_SYMMETRIC, "in a group": in_group}
+    kinds = {kind: names for kind, names in kinds.items() if set(names) & set(table["operation"])}
+    fig, axes = plotting.figure(1, len(kinds), width="text", height=3.0, grid=True)
     for axis, (kind, names) in zip(axes.flat, kinds.items(), strict=True):
-        in_group = table["operation"].str.contains(" in ")
-        rows = table[in_group] if names is None else table[~in_group]
-        rows = rows.assign(operation=rows["operation"].str.replace(r" mod \d+", "", regex=True))
-        rows = rows if names is None else rows[rows["operation"].isin(names)]
-        _best_over_fractions(axis, rows, "operation", {})
+        rows = table[table["operation"].isin(names)]
+        _best_over_fractions(axis, rows, "operation", {name: _formula(name) for name in names})
         axis.set_title(kind, fontsize=8)
-        plotting.legend(axis, "lower right")
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), fontsize=6.5, frameon=False)
     for axis in axes.flat[1:]:
         axis.set_ylabel("")
     return fig
+
+
+def _formula(name: str) -> str:
+    """An operation with raised exponents."""
+    return re.sub(r"\^(-?\d)", r"$^{\1}$", name)
 
 
 SYMMETRIC = ("x+y", "x*y", "x^2+y^2", "x^2+xy+y^2")
@@ -151,7 +158,7 @@ def sharpness(tables: Tables) -> Figure:
     for i, (name, label) in enumerate(LABELS.items()):
         rows = table[table["variant"] == name]
         color = plotting.CYCLE[i % len(plotting.CYCLE)]
-        axis.plot(rows["test_accuracy"], rows["phi"].clip(lower=1e-6), MARKERS[i], ms=3.5, color=color, label=label)
+        axis.plot(rows["test_accuracy"], rows["phi"].clip(lower=SMALLEST), MARKERS[i], ms=3.5, color=color, label=label)
     axis.set_yscale("log")
     axis.set_xlabel("test accuracy")
     axis.set_ylabel(r"sharpness $\phi$ (%)")
@@ -177,7 +184,7 @@ def symbols(tables: Tables) -> Figure:
 
 
 def _legend_beside(axis: Axes) -> None:
-    axis.figure.legend(loc="outside right center", fontsize=6.5)
+    axis.figure.legend(loc="outside right center", fontsize=6.5, frameon=False)
 
 
 def flat_minima(tables: Tables) -> Figure:
@@ -187,7 +194,7 @@ def flat_minima(tables: Tables) -> Figure:
     matched = table[table["test_accuracy"] >= MATCHED]
     names = [name for name in LABELS if name in set(matched["variant"])]
     for i, name in enumerate(names):
-        phi = matched[matched["variant"] == name]["phi"].clip(lower=1e-6)
+        phi = matched[matched["variant"] == name]["phi"].clip(lower=SMALLEST)
         color = plotting.CYCLE[list(LABELS).index(name) % len(plotting.CYCLE)]
         axis.plot(np.full(len(phi), i), phi, "o", ms=3, alpha=0.7, color=color)
         axis.plot([i - 0.25, i + 0.25], [phi.median()] * 2, color=color)
@@ -197,6 +204,9 @@ def flat_minima(tables: Tables) -> Figure:
     axis.set_ylabel(r"sharpness $\phi$ (%), test" + f"\naccuracy at least {MATCHED:g}")
     return fig
 
+
+SMALLEST = 1e-12
+"""Where a phi of 0 is drawn on a logarithmic axis."""
 
 MATCHED = 0.99
 """Test accuracy from which networks are compared in flatness."""
