@@ -152,18 +152,27 @@ def outliers(tables: Tables) -> Figure:
 
 
 def sharpness(tables: Tables) -> Figure:
-    """Keskar's phi of the last network against its test accuracy, a mark a way to train."""
+    """Keskar's phi of the last network against its test accuracy: seeds of one way to train, and all ways."""
     table = tables["sharpness"]
-    fig, axis = plotting.figure(width="text", height=2.6)
+    fig, axes = plotting.figure(1, 2, width="text", height=2.4, grid=True)
+    seeds, ways = table[table["recipe"] == "sharpness"], table[table["recipe"] == "interventions"]
+    _phi_marks(axes.flat[0], seeds, "adamw", 0, f"{len(seeds)} seeds of AdamW")
     for i, (name, label) in enumerate(LABELS.items()):
-        rows = table[table["variant"] == name]
-        color = plotting.CYCLE[i % len(plotting.CYCLE)]
-        axis.plot(rows["test_accuracy"], rows["phi"].clip(lower=SMALLEST), MARKERS[i], ms=3.5, color=color, label=label)
-    axis.set_yscale("log")
-    axis.set_xlabel("test accuracy")
-    axis.set_ylabel(r"sharpness $\phi$ (%)")
-    _legend_beside(axis)
+        _phi_marks(
+            axes.flat[1], table[(table["recipe"] == "interventions") & (table["variant"] == name)], name, i, label
+        )
+    for axis in axes.flat:
+        axis.set_yscale("log")
+        axis.set_xlabel("test accuracy")
+    axes.flat[0].set_ylabel(r"sharpness $\phi$ (%)")
+    plotting.legend(axes.flat[0])
+    _legend_beside(axes.flat[1])
     return fig
+
+
+def _phi_marks(axis: Axes, rows: pd.DataFrame, name: str, i: int, label: str) -> None:
+    color = plotting.CYCLE[list(LABELS).index(name) % len(plotting.CYCLE)]
+    axis.plot(rows["test_accuracy"], rows["phi"].clip(lower=SMALLEST), MARKERS[i], ms=3.5, color=color, label=label)
 
 
 def symbols(tables: Tables) -> Figure:
@@ -184,14 +193,14 @@ def symbols(tables: Tables) -> Figure:
 
 
 def _legend_beside(axis: Axes) -> None:
-    axis.figure.legend(loc="outside right center", fontsize=6.5, frameon=False)
+    axis.figure.legend(*axis.get_legend_handles_labels(), loc="outside right center", fontsize=6.5, frameon=False)
 
 
 def flat_minima(tables: Tables) -> Figure:
     """phi of the networks that generalise, by way to train: is noise followed by flatness at equal accuracy?"""
     table = tables["sharpness"]
     fig, axis = plotting.figure(width="text", height=2.4)
-    matched = table[table["test_accuracy"] >= MATCHED]
+    matched = table[(table["recipe"] == "interventions") & (table["test_accuracy"] >= MATCHED)]
     names = [name for name in LABELS if name in set(matched["variant"])]
     for i, name in enumerate(names):
         phi = matched[matched["variant"] == name]["phi"].clip(lower=SMALLEST)

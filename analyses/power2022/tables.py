@@ -1,6 +1,7 @@
 """The tables of this folder, from its runs."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,31 +20,32 @@ SEED = 0
 
 
 def sharpness(study: Study) -> pd.DataFrame:
-    """Keskar's phi of the last network of each run of `interventions`, and its accuracies."""
+    """Keskar's phi of the last network of each run of `sharpness` and `interventions`, and its accuracies."""
+    return pd.DataFrame(
+        [_phi(study, recipe, run) for recipe in ("sharpness", "interventions") for run in study.trained(recipe)]
+    )
+
+
+def _phi(study: Study, recipe: str, run: gi.Run) -> dict[str, Any]:
     flatness = builtin_measures()["flatness"]
     last = replace(flatness.parts["keskar"], steps="last")
-    measure = replace(flatness, name="keskar_last", parts={"": last}, series=())
-    rows = []
-    for run in study.trained("interventions"):
-        outcome = gi.analyze(run, [measure], show_progress=False)
-        if outcome.failed or outcome.damaged:
-            raise gi.GrokinterpError(f"{run.path}: {outcome.failed or outcome.damaged}")
-        phi = run.table("keskar_last").iloc[-1]
-        ends = run.metrics.iloc[-1]
-        rows.append(
-            {
-                "run": run.config.name,
-                "variant": study.variant("interventions", run),
-                "frac_train": run.config.task.frac_train,
-                "seed": run.config.model.init_seed,
-                "step": int(phi["step"]),
-                "phi": float(phi["phi"]),
-                "train_loss": float(ends["train_loss"]),
-                "train_accuracy": float(ends["train_accuracy"]),
-                "test_accuracy": float(ends["test_accuracy"]),
-            }
-        )
-    return pd.DataFrame(rows)
+    outcome = gi.analyze(run, [replace(flatness, name="keskar_last", parts={"": last}, series=())], show_progress=False)
+    if outcome.failed or outcome.damaged:
+        raise gi.GrokinterpError(f"{run.path}: {outcome.failed or outcome.damaged}")
+    phi = run.table("keskar_last").iloc[-1]
+    ends = run.metrics.iloc[-1]
+    return {
+        "recipe": recipe,
+        "run": run.config.name,
+        "variant": study.variant(recipe, run) or "adamw",
+        "frac_train": run.config.task.frac_train,
+        "seed": run.config.model.init_seed,
+        "step": int(phi["step"]),
+        "phi": float(phi["phi"]),
+        "train_loss": float(ends["train_loss"]),
+        "train_accuracy": float(ends["train_accuracy"]),
+        "test_accuracy": float(ends["test_accuracy"]),
+    }
 
 
 def symbols(study: Study) -> pd.DataFrame:

@@ -182,7 +182,8 @@ def test_few_outliers_hardly_hurt_and_many_do():
 
 def sharpness(n: int, sign: int) -> dict[str, pd.DataFrame]:
     x = np.linspace(0, 1, n)
-    return {"sharpness": pd.DataFrame({"phi": 1 + sign * x, "test_accuracy": x, "train_accuracy": 1.0})}
+    rows = {"phi": 2 + sign * x, "train_loss": x, "test_accuracy": x, "train_accuracy": 1.0}
+    return {"sharpness": pd.DataFrame({"recipe": "sharpness", **rows})}
 
 
 def test_sharpness_falls_over_enough_networks():
@@ -192,7 +193,10 @@ def test_sharpness_falls_over_enough_networks():
 
 
 def test_flatness_of_noise_needs_a_full_batch_network_as_accurate():
-    rows = [{"variant": name, "test_accuracy": 1.0, "phi": phi} for name, phi in (("full_batch", 2.0), ("adam", 1.0))]
+    rows: list[dict] = [
+        {"recipe": "interventions", "variant": name, "test_accuracy": 1.0, "phi": phi}
+        for name, phi in (("full_batch", 2.0), ("adam", 1.0))
+    ]
     assert claims.noise_finds_flatter_minima({"sharpness": pd.DataFrame(rows)}).holds
     rows[0]["phi"] = 0.5
     assert not claims.noise_finds_flatter_minima({"sharpness": pd.DataFrame(rows)}).holds
