@@ -158,9 +158,7 @@ def sharpness(tables: Tables) -> Figure:
     seeds, ways = table[table["recipe"] == "sharpness"], table[table["recipe"] == "interventions"]
     _phi_marks(axes.flat[0], seeds, "adamw", 0, f"{len(seeds)} seeds of AdamW")
     for i, (name, label) in enumerate(LABELS.items()):
-        _phi_marks(
-            axes.flat[1], table[(table["recipe"] == "interventions") & (table["variant"] == name)], name, i, label
-        )
+        _phi_marks(axes.flat[1], ways[ways["variant"] == name], name, i, label)
     for axis in axes.flat:
         axis.set_yscale("log")
         axis.set_xlabel("test accuracy")
