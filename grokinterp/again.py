@@ -12,11 +12,8 @@ from grokinterp.errors import GrokinterpError
 from grokinterp.run import Run
 from grokinterp.runs.files import sha256
 from grokinterp.runs.provenance import provenance
-from grokinterp.runs.rundir import RunDir
+from grokinterp.runs.rundir import NOT_TRAINED, RunDir
 from grokinterp.training.start import train
-
-NOT_TRAINED = ("recorded", "imported")
-"""Engines of runs that somebody else's loop made."""
 
 SAME_MACHINE = ("device", "cpu_capability", "platform", "python")
 """Fields of provenance.json that say on which machine a run was made."""
@@ -31,12 +28,15 @@ class Repetition:
         warnings: What was otherwise the first time, one sentence each; numbers may differ for it.
         differs: The first file that has other bytes; None if all that training computes has the same.
         n_checkpoints: How many checkpoints were compared.
+        restored: Checkpoints of the new run that have the checksum which the first recorded, and which are damaged or
+            gone there.
     """
 
     run: Run
     warnings: tuple[str, ...]
     differs: str | None
     n_checkpoints: int
+    restored: tuple[Path, ...] = ()
 
 
 def train_again(
@@ -70,7 +70,7 @@ def train_again(
     warnings = [*differences(about, now), *_circumstances(source, about)]
     if engine != about.get("engine"):
         warnings.append(f"the engine was {about.get('engine')} and is {engine}")
-    return Repetition(run, tuple(warnings), first_difference(source, run), len(run.steps))
+    return Repetition(run, tuple(warnings), first_difference(source, run), len(run.steps), tuple(restored(source, run)))
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
@@ -94,6 +94,18 @@ def first_difference(one: Run, other: Run) -> str | None:
         if left.exists() != right.exists() or (left.exists() and sha256(left) != sha256(right)):
             return str(left.relative_to(one.path))
     return None
+
+
+def restored(source: Run, twin: Run) -> list[Path]:
+    """Checkpoints of the twin that have the checksum which `source` recorded, and which are damaged or gone there."""
+    checksums, found = source.rundir.read_checksums(), []
+    for step in twin.steps:
+        lost, again = source.rundir.checkpoint_path(step), twin.rundir.checkpoint_path(step)
+        expected = checksums.get(again.name)
+        damaged = not lost.is_file() or sha256(lost) != expected
+        if expected is not None and damaged and sha256(again) == expected:
+            found.append(again)
+    return found
 
 
 def _computed(rundir: RunDir, steps: list[int]) -> list[Path]:

@@ -1,16 +1,15 @@
 """The command line: one thin function a command, heavy imports inside them."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import cyclopts
 from cyclopts import App, Parameter
 from rich.console import Console
 
 import grokinterp
 from grokinterp import interrupts
+from grokinterp.arguments import refuse_empty_paths, whole
 from grokinterp.commands import analyze_one, chosen_measures, draw, format_names, preset_config
 from grokinterp.config import RunConfig
 from grokinterp.errors import GrokinterpError
@@ -18,7 +17,7 @@ from grokinterp.exits import exit_status, refuse, say
 from grokinterp.flags import ModelFlags, OptimizerFlags, RegularizerFlags, TaskFlags, TrainFlags, sections
 from grokinterp.import_command import import_, imported_beside
 from grokinterp.sweeps.commands import results, sweep
-from grokinterp.trust import repeat, verify
+from grokinterp.trust import forget, repeat, verify
 
 app = App(
     name="grokinterp",
@@ -27,6 +26,7 @@ app = App(
     version=grokinterp.__version__,
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
+    config=refuse_empty_paths,
 )
 
 Device = Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N")]
@@ -35,11 +35,6 @@ MeasureFile = Annotated[
     Parameter(negative=(), help="A Python file with a MEASURE of your own; alone, only it; else beside --only."),
 ]
 Out = Annotated[Path | None, Parameter(help="Write here instead of into the run directory.")]
-
-
-def _whole(_type: Any, tokens: Sequence[cyclopts.Token]) -> int:
-    """A whole number; cyclopts alone would round 1.5."""
-    return int(tokens[0].value)
 
 
 @app.command
@@ -54,17 +49,23 @@ def demo(
     """
     from grokinterp import presets
     from grokinterp.figures import check_formats
+    from grokinterp.reports import report as write_report
     from grokinterp.show import print_summary
+    from grokinterp.training.start import check_place
     from grokinterp.training.start import train as train_config
 
     check_formats(format_names(format))
+    check_place(presets.quick(), out)
     say("training: 1-layer transformer, x+y mod 113, 30 % of the pairs")
     run = train_config(presets.quick(), out)
     say("analyzing")
     status = analyze_one(run.path, None)
     say("drawing figures")
     draw(run.path, None, None, format_names(format))
+    say("writing the report")
+    page = write_report(run)
     print_summary(run, Console())
+    Console().print(f"report, for a browser: {page}", soft_wrap=True, highlight=False, markup=False)
     return status
 
 
@@ -77,7 +78,7 @@ def train(
     config: Annotated[Path | None, Parameter(help="A TOML file laid over the preset; flags win.")] = None,
     resume: Annotated[bool, Parameter(negative=(), help="Go on with the unfinished run in --out.")] = False,
     replicas: Annotated[
-        int | None, Parameter(help="Train so many at once, seed by seed, into folders in --out.", converter=_whole)
+        int | None, Parameter(help="Train so many at once, seed by seed, into folders in --out.", converter=whole)
     ] = None,
     source: Annotated[Path | None, Parameter("--from", help="Repeat this run to the byte, into --out.")] = None,
     device: Device | None = None,
@@ -139,7 +140,7 @@ def analyze(
     /,
     *,
     only: Annotated[str | None, Parameter(help="Measures, comma-separated; see `grokinterp list`.")] = None,
-    every: Annotated[int, Parameter(help="Take each Nth checkpoint.", converter=_whole)] = 1,
+    every: Annotated[int, Parameter(help="Take each Nth checkpoint.", converter=whole)] = 1,
     full: Annotated[
         bool, Parameter(negative=(), help="Costly measures on every checkpoint, not on their subset.")
     ] = False,
@@ -148,7 +149,7 @@ def analyze(
     measure_file: MeasureFile | None = None,
     device: Device = "cpu",
     jobs: Annotated[
-        int | None, Parameter(help="Checkpoints at a time, each on one core; all cores if not given.", converter=_whole)
+        int | None, Parameter(help="Checkpoints at a time, each on one core; all cores if not given.", converter=whole)
     ] = None,
 ) -> int:
     """Compute the tables of a run, of its ckpts/ folder, of every run in a folder, or of other people's checkpoints.
@@ -212,7 +213,7 @@ def figures(
 
 @app.command
 def report(path: Path, /, *, out: Out = None) -> int:
-    """Write an offline HTML page with the figures and the landmarks of a run.
+    """Write an offline HTML page of a run: linked views that one slider over the checkpoints moves.
 
     Parameters
     ----------
@@ -253,6 +254,7 @@ def show(path: Path, /, *, out: Out = None) -> int:
 
 app.command(import_, name="import")
 app.command(verify)
+app.command(forget)
 app.command(sweep)
 app.command(results)
 

@@ -116,8 +116,12 @@ def os_sentence(error: OSError) -> str:
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
             return f"the disk is full{place}; free some space, then run the same command again (train: --resume)"
-        case errno.EROFS | errno.EACCES | errno.EPERM:
+        case errno.EROFS:
             return f"cannot write{place} (read-only); choose another place with --out"
+        case errno.EACCES | errno.EPERM:
+            return (
+                f"there is no permission to read or write{place}; change the permissions, or write elsewhere with --out"
+            )
         case errno.EIO:
             return (
                 f"the disk reports an error{place}; check the disk, then run the same command again (train: --resume)"

@@ -41,7 +41,7 @@ def _import_one(path: Path, out: Path, name: str | None, config: Path | None, fl
     """Import other people's checkpoints under what a TOML file and flags say, and print what they are found to do."""
     from grokinterp.overrides import load_toml
     from grokinterp.runs.importers import import_run
-    from grokinterp.runs.importers.imported import laid_over
+    from grokinterp.runs.importers.sections import laid_over
 
     given = laid_over(load_toml(config), flags) if config is not None else flags
     _print_import(import_run(path, out, name, given))

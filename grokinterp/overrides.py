@@ -7,7 +7,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from grokinterp.config import CUSTOM_OPERATION, GROUP_OPERATIONS, OPERATION_ALIASES, RunConfig
+from grokinterp.config import RunConfig, without_other_operands
 from grokinterp.errors import ConfigError, GrokinterpError
 
 MAX_BYTES = 64 * 2**20
@@ -22,8 +22,12 @@ class TomlFile(dict[str, Any]):
         self.path = path
 
 
-def load_toml(path: Path) -> TomlFile:
-    """Read a TOML file of config sections as a nested mapping, not yet validated.
+def load_toml(path: Path, what: str = "config") -> TomlFile:
+    """Read a TOML file as a nested mapping, not yet validated.
+
+    Args:
+        path: The file.
+        what: What the file is, for the sentences.
 
     Raises:
         GrokinterpError: no such file, or no TOML in it; says the line.
@@ -32,11 +36,13 @@ def load_toml(path: Path) -> TomlFile:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise GrokinterpError(f"there is no config file {path}; check the path") from None
+        raise GrokinterpError(f"there is no {what} file {path}; check the path") from None
     except IsADirectoryError:
-        raise GrokinterpError(f"{path} is a folder; --config takes a TOML file") from None
+        raise GrokinterpError(f"{path} is a folder; a {what} file is a TOML file") from None
+    except PermissionError:
+        raise GrokinterpError(f"there is no permission to read {path}; change its permissions") from None
     if len(content) > MAX_BYTES:
-        raise GrokinterpError(f"{path} has more than {MAX_BYTES // 2**20} MB; it is no config")
+        raise GrokinterpError(f"{path} has more than {MAX_BYTES // 2**20} MB; it is no {what}")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -50,7 +56,7 @@ def load_toml(path: Path) -> TomlFile:
     except tomllib.TOMLDecodeError as error:
         raise GrokinterpError(f"{path} is not valid TOML ({error}); fix that line") from None
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets a thousand deep
-        raise GrokinterpError(f"{path} is not valid TOML ({error}); it is no config") from None
+        raise GrokinterpError(f"{path} is not valid TOML ({error}); it is no {what}") from None
 
 
 def override(config: RunConfig, *changes: Mapping[str, Any], source: str = "the config") -> RunConfig:
@@ -129,21 +135,8 @@ def _without_other_kind(data: dict[str, Any], change: Mapping[str, Any]) -> dict
 
 def _without_other_operands(data: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     """`data` less the modulus, the group or the table of the operation that the change does away with."""
-    task = _section(change, "task")
-    operation = CUSTOM_OPERATION if "file" in task else task.get("operation")
-    if not isinstance(operation, str):
-        return data
-    operation, before = OPERATION_ALIASES.get(operation, operation), _section(data, "task")
-    if not before or (operation == before.get("operation") and not {"file", "table"} & set(task)):
-        return data
-    others = {"p", "group", "file", "table"}
-    if operation == CUSTOM_OPERATION:
-        others.add("operation")  # the file says it
-    elif operation in GROUP_OPERATIONS:
-        others.discard("group")
-    else:
-        others.discard("p")
-    return {**data, "task": {name: value for name, value in before.items() if name not in others}}
+    before = _section(data, "task")
+    return {**data, "task": without_other_operands(before, _section(change, "task"))} if before else data
 
 
 def _without_other_optimizer(data: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

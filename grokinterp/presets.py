@@ -149,17 +149,19 @@ def a5() -> RunConfig:
 
 
 def power2022() -> RunConfig:
-    """Power et al. 2022: x/y mod 97, half of the pairs, 2 layers of width 128, 4 heads, minibatches, AdamW decay 1.
+    """Power et al. 2022: x/y mod 97, half of the pairs, AdamW decay 1, minibatches, and the network of their code.
 
-    Differs from their code: LayerNorm before each sublayer and at the end (theirs after each sum, which
-    HookedTransformer has not), learned positions (theirs fixed sinusoids), no end-of-sequence token, the loss on
-    the answer alone in float64. Their figure 1 has Adam without decay for 1,000,000 steps: `--optimizer.name adam`.
+    That is 2 layers of width 128, 4 heads, LayerNorm after each residual sum, no biases, over `EOS a op b =`.
+    Differs from their code: learned positions (theirs fixed sinusoids), TransformerLens's initialisation (theirs
+    torch's: N(0, 1) for embeddings), outputs for the elements alone (theirs all 239 tokens), the loss on the answer
+    alone in float64 (theirs on the answer and the EOS after it), a split by seed (theirs always the same).
+    Their figure 1 has Adam without decay for 1,000,000 steps: `--optimizer.name adam`.
     """
     return RunConfig.from_mapping(
         {
             "name": "power2022",
-            "task": {"operation": "x/y", "p": 97, "frac_train": 0.5, "layout": "a op b ="},
-            "model": {"n_layers": 2, "d_model": 128, "n_heads": 4, "d_mlp": 512, "normalization": "LN"},
+            "task": {"operation": "x/y", "p": 97, "frac_train": 0.5, "layout": "EOS a op b ="},
+            "model": {"n_layers": 2, "d_model": 128, "n_heads": 4, "d_mlp": 512, "normalization": "post-LN"},
             "optimizer": {"lr": 1e-3, "weight_decay": 1.0, "betas": (0.9, 0.98), "warmup_steps": 10},
             "train": {"steps": 100_000, "batch_size": "auto", "resume_every": 1000},
         }
@@ -175,7 +177,7 @@ def exploring2024() -> RunConfig:
         power2022(),
         {
             "name": "exploring2024",
-            "task": {"operation": "x+y", "frac_train": 0.3},
+            "task": {"operation": "x+y", "frac_train": 0.3, "layout": "a op b ="},
             "model": {"normalization": "none"},
             "train": {"steps": 20_000},
         },

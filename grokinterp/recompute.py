@@ -31,9 +31,11 @@ def sound_weights(run: Run, step: int) -> Weights:
         found = None if name not in weights else tuple(weights[name].shape)
         wider = name.startswith("unembed.")  # more columns than answers are allowed there
         if found is None or found[:-1] != spec.shape[:-1] or (found[-1:] != spec.shape[-1:] and not wider):
-            raise GrokinterpError(f"{path} holds weights of another model than config.json's ({name})")
+            raise GrokinterpError(
+                f"{path} holds weights of another model than config.json's ({name}); {run.rundir.way_back()}"
+            )
     if not all(bool(weight.isfinite().all()) for weight in weights.values()):
-        raise GrokinterpError(f"{path} holds weights that are not numbers; delete it")
+        raise GrokinterpError(f"{path} holds weights that are not numbers; {run.rundir.way_back()}")
     return weights
 
 

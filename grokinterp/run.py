@@ -11,7 +11,7 @@ from grokinterp.config import RunConfig
 from grokinterp.errors import GrokinterpError, NotApplicableError
 from grokinterp.leads import LEAD_COLUMNS
 from grokinterp.phases import Phases, find_phases, is_phases_json
-from grokinterp.runs.files import read_json
+from grokinterp.runs.files import TENSOR_SUFFIXES, read_json, refuse_file_in_the_way
 from grokinterp.runs.metrics import read_metrics
 from grokinterp.runs.rundir import RunDir
 from grokinterp.tables import read_table
@@ -183,8 +183,10 @@ def open_run(path: str | Path, *, out: str | Path | None = None) -> Run:
         out: Where tables and figures go, if not into the run directory.
 
     Raises:
-        GrokinterpError: nothing there, or no run directory.
+        GrokinterpError: nothing there, no run directory, or a file where `out` is to be.
     """
+    if out is not None:
+        refuse_file_in_the_way(Path(out))
     runs = find_runs(path)
     if len(runs) > 1:
         raise GrokinterpError(f"{path} holds {len(runs)} runs; name one of them, such as {runs[0]}")
@@ -203,6 +205,8 @@ def find_runs(path: str | Path) -> list[Path]:
     if not path.exists():
         raise GrokinterpError(f"there is nothing at {path}; check the path")
     if not path.is_dir():
+        if path.suffix in TENSOR_SUFFIXES and not RunDir(path.resolve().parent.parent).exists():
+            raise GrokinterpError(f"{path} is no run; `grokinterp import {path} --out DIR` makes one of a checkpoint")
         raise GrokinterpError(f"{path} is a file; give the run directory it belongs to")
     if RunDir(path).exists():
         return [path]
@@ -212,5 +216,7 @@ def find_runs(path: str | Path) -> list[Path]:
     inside = sorted(child for child in path.iterdir() if child.is_dir() and RunDir(child).exists())
     if inside:
         return inside
+    if not RunDir(path).ckpts.is_dir() and any(child.suffix in TENSOR_SUFFIXES for child in path.iterdir()):
+        raise GrokinterpError(f"{path} is no run; `grokinterp import {path} --out DIR` makes one of checkpoints")
     what = "is empty" if not any(path.iterdir()) else "holds no run (no config.json in it)"
     raise GrokinterpError(f"{path} {what}; give a run directory, such as the --out of `grokinterp train`")

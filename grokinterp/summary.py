@@ -1,13 +1,20 @@
 """summary.json: the row that tables over many runs gather, and the demo's table of landmarks."""
 
+import json
 from typing import TYPE_CHECKING, Any
 
+from grokinterp.errors import GrokinterpError
 from grokinterp.phases import Phases
+from grokinterp.runs.files import require_file
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from grokinterp.run import Run
+    from grokinterp.runs.rundir import RunDir
+
+ALWAYS = {"name": str, "task.operation": str, "censored": bool, "last_step": int}
+"""Some fields that every summary has, whichever grokinterp wrote it."""
 
 LANDMARK_COLUMNS: dict[str, tuple[str, dict[str, Any], str]] = {
     "test_accuracy": ("accuracy_loss", {"split": "test"}, "accuracy"),
@@ -49,6 +56,23 @@ def summarize(run: "Run", phases: Phases) -> dict[str, Any]:
     }
     for mark, values in landmark_table(run, phases).items():
         row |= {f"{mark}.{name}": value for name, value in values.items()}
+    return row
+
+
+def read_summary(rundir: "RunDir") -> dict[str, Any]:
+    """What `summarize` gave, from summary.json.
+
+    Raises:
+        GrokinterpError: damaged, or no summary.
+    """
+    path = rundir.summary_path
+    require_file(path)
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, FileNotFoundError):
+        row = None
+    if not isinstance(row, dict) or not all(type(row.get(name)) is kind for name, kind in ALWAYS.items()):
+        raise GrokinterpError(f"{path} is damaged; `grokinterp analyze {rundir.root}` writes it anew")
     return row
 
 

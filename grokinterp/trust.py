@@ -1,4 +1,4 @@
-"""The command line's part of trust: `verify`, and `train --from`; heavy imports inside the functions."""
+"""The command line's part of trust: `verify`, `forget` and `train --from`; heavy imports inside the functions."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,6 +39,30 @@ def verify(
     return 2 if n_problems else 0
 
 
+def forget(path: Path, /) -> int:
+    """Go on without the checkpoints of a run that are damaged or gone: delete the damaged ones, record all as lost.
+
+    Afterwards `verify` names them as lost, and finds no fault in it. First see what `verify` says: a copy, or
+    `grokinterp train --from`, gives them back.
+
+    Parameters
+    ----------
+    path
+        A run directory or its ckpts/ folder.
+    """
+    from grokinterp.completeness import forget as forget_lost
+    from grokinterp.run import open_run
+
+    run = open_run(path)
+    new = forget_lost(run)
+    if not new:
+        say(f"no checkpoint of {run.path} is damaged or gone")
+        return 0
+    say(f"lost, and recorded as lost in {run.rundir.lost_path}: step {', '.join(map(str, new))}")
+    say(f"{len(run.steps)} checkpoints are left; next: grokinterp analyze {run.path}")
+    return 0
+
+
 def repeat(source: Path, out: Path | None, given: Mapping[str, Any], *, resume: bool) -> int:
     """Train the run in `source` once more and say whether it came out the same: 0 if it did, 1 if not.
 
@@ -56,9 +80,12 @@ def repeat(source: Path, out: Path | None, given: Mapping[str, Any], *, resume: 
         raise GrokinterpError(f"--from repeats the run's own config; leave out {' and '.join(extra)}")
     if out is None:
         raise GrokinterpError("say with --out where --from writes the repetition")
-    again = train_again(open_run(source), out, resume=resume)
+    first = open_run(source)
+    again = train_again(first, out, resume=resume)
     for warning in again.warnings:
         say(f"warning: {warning}")
+    for found in again.restored:
+        say(f"{found} is what {source} has lost; copy it to {first.path / found.relative_to(out)}")
     if again.differs is not None:
         say(f"{out} differs from {source}, first in {again.differs}")
         return 1

@@ -8,26 +8,22 @@ were made from.
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from grokinterp.completeness import gone, is_trained_here, log_problems, unwritten
 from grokinterp.errors import GrokinterpError
 from grokinterp.leads import find_leads
 from grokinterp.measures.registry import builtin_measures
 from grokinterp.recompute import Recomputation, sound_weights
 from grokinterp.run import Run
 from grokinterp.runs.files import read_json, sha256
-from grokinterp.runs.metrics import read_metrics
+from grokinterp.runs.metrics import dropped_line, read_metrics
 from grokinterp.sources import code_digest, description
-from grokinterp.summary import summarize
+from grokinterp.summary import read_summary, summarize
 from grokinterp.tasks import Task, build_task, draw_labels, draw_train_mask
-from grokinterp.training.checkpointing import planned_steps
 from grokinterp.training.loop import is_finished
-
-TRAINED_HERE = ("FastForward", "HookedForward", "MLPForward", "LSTMForward")
-"""Engines of runs that `train` made; recorded and imported runs have a split and a log of their own."""
 
 
 @dataclass
@@ -65,11 +61,6 @@ def verify(run: Run) -> Iterator[Check]:
         yield found
 
 
-def is_trained_here(run: Run) -> bool:
-    """Whether `train` made it, and not somebody else's loop."""
-    return run.rundir.read_provenance().get("engine") in TRAINED_HERE
-
-
 def _origin(run: Run, check: Check) -> None:
     """provenance.json is there and says what is needed to repeat the run."""
     about = run.rundir.read_provenance()
@@ -83,10 +74,10 @@ def _origin(run: Run, check: Check) -> None:
 
 
 def _checkpoints(run: Run, check: Check) -> None:
-    """Each file has the bytes that were written, fits the config and holds numbers."""
+    """Each file has the bytes that were written, fits the config and holds numbers; what is lost is said."""
     checksums, steps = run.rundir.read_checksums(), run.steps
-    names = {run.rundir.checkpoint_path(step).name for step in steps}
-    check.problems += [f"{name} is gone from {run.rundir.ckpts}" for name in sorted(set(checksums) - names)]
+    lost, way_back = run.rundir.read_lost(), run.rundir.way_back()
+    check.problems += [f"{run.rundir.checkpoint_path(step)} is gone; {way_back}" for step in gone(run)]
     for step in steps:
         path = run.rundir.checkpoint_path(step)
         try:
@@ -97,6 +88,8 @@ def _checkpoints(run: Run, check: Check) -> None:
         if path.name not in checksums:
             check.problems.append(f"{path} has no checksum in {run.rundir.checksums_path.name}")
     check.said = f"{len(steps)} files, {len(checksums)} checksums"
+    if lost:
+        check.said += f"; {len(lost)} recorded as lost: step {', '.join(map(str, lost))}"
 
 
 def _task(run: Run, check: Check) -> None:
@@ -145,22 +138,16 @@ def _split(run: Run, check: Check) -> None:
 
 
 def _log(run: Run, check: Check) -> None:
-    """metrics.jsonl has a line for each evaluation, in order, and ckpts/ every planned checkpoint."""
-    steps = [row["step"] for row in read_metrics(run.rundir.metrics_path)]
-    check.said = f"{len(steps)} lines" + (f", to step {steps[-1]}" if steps else "")
+    """metrics.jsonl has a line for each evaluation, in order, and no other; ckpts/ has every planned checkpoint."""
     path = run.rundir.metrics_path
-    check.problems += [f"{path}: step {b} comes after {a}" for a, b in pairwise(steps) if b <= a]
-    if not is_trained_here(run):
-        return
-    last, every = max(steps, default=-1), run.config.train.eval_every
-    if run.steps and run.steps[-1] >= last + (every if steps else 1):
-        check.problems.append(f"{path} ends at step {last}, before the checkpoint of step {run.steps[-1]}")
-    if not steps:
-        return
-    missing = sorted(set(range(0, steps[-1], every)) - set(steps))
-    check.problems += [f"{path} has no line of step {step}" for step in missing]
-    absent = [step for step in planned_steps(run.config.train) if step < steps[-1] and step not in run.steps]
-    check.problems += [f"{run.rundir.checkpoint_path(step)} is missing" for step in absent]
+    rows = read_metrics(path)
+    check.said = f"{len(rows)} lines" + (f", to step {rows[-1]['step']}" if rows else "")
+    check.problems += log_problems(run, rows)
+    dropped = dropped_line(path)
+    if dropped is not None and not dropped.endswith("\n"):
+        check.said += ", and half a line of a process that was killed"
+    missing, way_back = unwritten(run), run.rundir.way_back()
+    check.problems += [f"{run.rundir.checkpoint_path(step)} is missing; {way_back}" for step in missing]
 
 
 def _losses(run: Run, check: Check) -> None:
@@ -190,8 +177,7 @@ def _losses(run: Run, check: Check) -> None:
 def _tables(run: Run, check: Check) -> None:
     """Each table has the bytes that its JSON records, and its rows come from the checkpoints that are there."""
     files = sorted(run.rundir.measures.glob("*.json"))
-    steps = {step: sha256(run.rundir.checkpoint_path(step))[:16] for step in run.steps}
-    n_tables = 0
+    steps, n_tables = _digests(run), 0
     for path in files:
         try:
             info = read_json(path)
@@ -215,6 +201,16 @@ def _tables(run: Run, check: Check) -> None:
                 check.problems.append(f"{table} is not the table that {path.name} describes; analyze again")
         check.problems += _changed(path.name, sources, steps)
     check.said = f"{n_tables} tables of {len(files)} measures"
+
+
+def _digests(run: Run) -> dict[int, str]:
+    """What tables know checkpoints by; without those that do not match their checksum, which are named above."""
+    checksums, found = run.rundir.read_checksums(), {}
+    for path, step in ((run.rundir.checkpoint_path(step), step) for step in run.steps):
+        digest = sha256(path)
+        if checksums.get(path.name, digest) == digest:
+            found[step] = digest[:16]
+    return found
 
 
 def _changed(name: str, sources: Mapping[str, Any], steps: Mapping[int, str]) -> list[str]:
@@ -242,7 +238,7 @@ def _summary(run: Run, check: Check) -> None:
     if not run.rundir.summary_path.exists():
         check.said = "not analyzed yet"
         return
-    saved = read_json(run.rundir.summary_path)
+    saved = read_summary(run.rundir)
     if _is_older(saved.get("last_step"), run, check):
         return
     now = _as_json(summarize(run, run.phases))

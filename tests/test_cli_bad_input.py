@@ -4,6 +4,7 @@ The table is bad_input.json: a command line, and what its sentence must contain.
 folder with the files of `_arrange`.
 """
 
+import datetime
 import errno
 import json
 import shlex
@@ -13,7 +14,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import small_config
+from oracles import pizza_model
 
 import grokinterp as gi
 from grokinterp.cli import run_command
@@ -92,6 +95,19 @@ FILES = {
     "endless.py": b"def operation(x, y):\n    return operation(x, y)\n",
     "one_operand.py": b"def operation(x):\n    return x\n",
     "two_lines.py": b"raise ValueError('a\\nb\\nc')\n",
+    "small.toml": b'preset = "ci"\nseeds = 2\n[config.train]\nsteps = 5\n',
+    "sections.recipe.toml": b'preset = "ci"\n[config.tsk]\np = 7\n',
+    "value.recipe.toml": b'preset = "ci"\n[config.task]\np = 1\n',
+    "grid.recipe.toml": b'preset = "ci"\n[grid]\n"task.frac_train" = [0.5, 3.0]\n',
+    "grid_field.recipe.toml": b'preset = "ci"\n[grid]\n"task.frac_trian" = [0.5]\n',
+    "grid_nested.recipe.toml": b'preset = "ci"\n[grid]\ntask.p = [7]\n',
+    "grid_value.recipe.toml": b'preset = "ci"\n[grid]\n"task.p" = 7\n',
+    "variant.recipe.toml": b'preset = "ci"\n[[variants]]\nname = "a"\ntask = { p = 1 }\n',
+    "both.recipe.toml": b'preset = "ci"\n[grid]\n"task.p" = [7]\n[[variants]]\nname = "a"\ntask = { p = 11 }\n',
+    "combination.recipe.toml": b'preset = "ci"\n[config]\nmodel = { kind = "mlp" }\ntask = { layout = "a b =" }\n',
+    "measure.recipe.toml": b'preset = "ci"\nanalyze = ["weight_nrom"]\n',
+    "seeds.recipe.toml": b'preset = "ci"\nseeds = ["a"]\n',
+    "escaping.recipe.toml": b'preset = "ci"\nname = "../../elsewhere"\n',
 }
 LINKS = {"circle.toml": "circle.toml", "nowhere.toml": "absent", "circle": "circle", "circle.csv": "circle.csv"}
 CONFIG_EDITS = {
@@ -120,6 +136,8 @@ def _arrange(folder: Path) -> None:
     for name, edit in CONFIG_EDITS.items():
         path = folder / name / "config.json"
         path.write_text(edit(path.read_text()))
+    _arrange_sweeps(folder, run)
+    _arrange_theirs(folder / "theirs")
     shutil.rmtree(folder / "no_checkpoints" / "ckpts")
     (folder / "damaged_task" / "task.safetensors").write_bytes(b"\x00" * 40)
     (folder / "missing_task" / "task.safetensors").unlink()
@@ -127,6 +145,36 @@ def _arrange(folder: Path) -> None:
     lines = metrics.read_text().splitlines(keepends=True)
     metrics.write_text(lines[0] + lines[1][:20] + "\n" + lines[2])
     max((folder / "unfinished" / "ckpts").iterdir()).unlink()
+
+
+def _arrange_theirs(folder: Path) -> None:
+    """Other people's checkpoints, most of them with something wrong."""
+    (folder / "ckpts").mkdir(parents=True)
+    weights = pizza_model(11, ((1, 6.0), (2, 5.0))).state_dict()
+    torch.save(weights, folder / "fine.pt")
+    content = (folder / "fine.pt").read_bytes()
+    place = content.index(weights["unembed.W_U"].numpy().tobytes())
+    (folder / "flipped.pt").write_bytes(content[: place + 9] + bytes([content[place + 9] ^ 4]) + content[place + 10 :])
+    (folder / "truncated.pt").write_bytes(content[: len(content) // 2])
+    torch.save({"model": weights, "when": datetime.date(2024, 1, 1)}, folder / "code.pt")
+    torch.save({"losses": [1.0, 0.5]}, folder / "curves.pt")
+    torch.save(weights, folder / "ckpts" / "step_0.pt")
+    torch.save({"losses": [1.0]}, folder / "ckpts" / "step_1.pt")
+    torch.save(weights, folder / "ckpts" / "step_2.pt")
+
+
+def _arrange_sweeps(folder: Path, run: Path) -> None:
+    """Folders of sweeps with something wrong in them, and runs to gather."""
+    for name in ("swept/other", "swept_before/small-seed0", "no_summaries/a", "all_damaged"):
+        shutil.copytree(run, folder / name)
+    for name in ("swept", "swept_before", "logs_file", "results_file"):
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "recipe.json").write_text("{}")
+    for name in ("logs_file/logs", "results_file/results"):
+        (folder / name).write_text("")
+    (folder / "no_summaries" / "a" / "summary.json").write_text("{}")
+    for path in (folder / "all_damaged" / "ckpts").iterdir():
+        path.write_bytes(path.read_bytes()[:-9])
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +263,8 @@ def test_a_damaged_checkpoint_is_named_and_costs_only_its_own_rows(damage, folde
     errors = [line for line in capsys.readouterr().err.splitlines() if "step_" in line]
     assert len(errors) == 1
     assert path.name in errors[0]
-    assert "restore it from a copy or delete it" in errors[0]
+    assert "restore it from a copy" in errors[0]
+    assert f"`grokinterp forget {run}`" in errors[0]
     assert state(run) == before
     assert sorted(set(gi.open(run, out=out).table("weight_norm")["step"])) == [s for s in steps if s != steps[2]]
 

@@ -14,6 +14,7 @@ from grokinterp.config.operations import (
     OPERATION_ALIASES,
     OPERATIONS,
     PARITY_OPERATION,
+    without_other_operands,
 )
 from grokinterp.config.run import SCHEMA_VERSION, RunConfig, why_not_fast
 from grokinterp.config.section import Section
@@ -47,4 +48,5 @@ __all__ = [
     "table_of",
     "train_size",
     "why_not_fast",
+    "without_other_operands",
 ]

@@ -1,6 +1,8 @@
 """The names of the operations, and how many elements and pairs they have."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 GROUP_OPERATIONS = ("x.y", "x.y.x^-1", "x.y.x")
 SUM_OPERATIONS = {"x+y+z": 3, "x+y+z+w": 4}
@@ -54,3 +56,27 @@ def count_pairs(operation: str, n: int) -> int:
     if operation == PARITY_OPERATION:
         return n * sum(unit or y % 2 == 0 for y, unit in enumerate(units))
     return n ** n_operands(operation)
+
+
+def without_other_operands(task: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """A task section less the modulus, the group or the table of the operation that a change does away with.
+
+    >>> without_other_operands({"operation": "x+y", "p": 7, "layout": "a b"}, {"operation": "x-y"})
+    {'operation': 'x+y', 'p': 7, 'layout': 'a b'}
+    >>> without_other_operands({"operation": "x+y", "p": 7, "layout": "a b"}, {"operation": "x.y", "group": "S3"})
+    {'operation': 'x+y', 'layout': 'a b'}
+    """
+    operation = CUSTOM_OPERATION if "file" in change else change.get("operation")
+    if not isinstance(operation, str):
+        return dict(task)
+    operation = OPERATION_ALIASES.get(operation, operation)
+    if operation == task.get("operation") and not {"file", "table"} & set(change):
+        return dict(task)
+    others = {"p", "group", "file", "table"}
+    if operation == CUSTOM_OPERATION:
+        others.add("operation")  # the file says it
+    elif operation in GROUP_OPERATIONS:
+        others.discard("group")
+    else:
+        others.discard("p")
+    return {name: value for name, value in task.items() if name not in others}

@@ -13,13 +13,21 @@ from typing import Any
 
 from grokinterp.errors import GrokinterpError, InUseError
 
+TENSOR_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
+"""Of checkpoints, ours and other people's."""
+
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a temporary file beside `path`, sync it, and rename it into place.
 
     At every moment `path` is the old file or the new one; on an error it is the old one and the
     temporary file is gone. What a killed process leaves is for `remove_abandoned`.
+
+    Raises:
+        GrokinterpError: `path` is a folder.
     """
+    if path.is_dir():
+        raise GrokinterpError(f"{path} is a folder, and a file is to be written there; move it away")
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = _claim_temporary(path)
     try:
@@ -92,13 +100,34 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def require_file(path: Path) -> None:
-    """Refuse a folder, and a pipe or device, which could be read for ever; what is missing is for the reader to say.
+    """Refuse a folder, a pipe or device, which could be read for ever, and a file that may not be read.
+
+    What is missing or damaged is for the reader to say.
 
     Raises:
         GrokinterpError: as said.
     """
-    if path.exists() and not path.is_file():
-        raise GrokinterpError(f"{path} is no file; restore it from a copy or delete it")
+    try:
+        if path.exists() and not path.is_file():
+            raise GrokinterpError(f"{path} is no file; restore it from a copy or delete it")
+        path.open("rb").close()
+    except PermissionError:
+        raise GrokinterpError(
+            f"there is no permission to read {path}; change its permissions or those of its folder"
+        ) from None
+    except OSError:
+        return
+
+
+def refuse_file_in_the_way(folder: Path) -> None:
+    """Refuse a place for a folder where a file lies, or below a file, before anything is made.
+
+    Raises:
+        GrokinterpError: as said.
+    """
+    place = next((place for place in (folder, *folder.parents) if place.exists()), None)
+    if place is not None and not place.is_dir():
+        raise GrokinterpError(f"a file is in the way at {place}; choose another --out")
 
 
 def sha256(path: Path) -> str:

@@ -4,6 +4,7 @@ A process killed while appending leaves half a line; readers drop it and resumin
 """
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,20 +45,45 @@ def read_metrics(path: Path) -> list[Row]:
     return list(_complete_rows(path)) if path.exists() else []
 
 
+def dropped_line(path: Path) -> str | None:
+    """The last line, where `read_metrics` drops it: without its end that of a killed process, else damage."""
+    lines = _lines(path) if path.exists() else []
+    return None if not lines or _row(lines[-1]) is not None else lines[-1]
+
+
 def _complete_rows(path: Path) -> Iterator[Row]:
-    require_file(path)
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+    lines = _lines(path)
     for number, line in enumerate(lines, start=1):
-        try:
-            row = json.loads(line)
-            if not isinstance(row, dict) or not isinstance(row.get("step"), int):
-                raise ValueError
-        except (ValueError, RecursionError):
-            if number == len(lines):
-                return
-            raise GrokinterpError(f"line {number} of {path} is damaged; delete that line to go on without it") from None
-        if line.endswith("\n"):
+        row = _row(line)
+        if row is not None:
             yield row
+        elif number < len(lines):
+            raise GrokinterpError(f"line {number} of {path} is damaged; delete that line to go on without it")
+
+
+def _lines(path: Path) -> list[str]:
+    require_file(path)
+    return path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+
+
+def _row(line: str) -> Row | None:
+    """A line as training or a recorder writes it: a step, and numbers or nulls by name; None for any other."""
+    if not line.endswith("\n"):
+        return None
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(row, dict) or type(row.get("step")) is not int:
+        return None
+    return row if all(value is None or _is_number(value) for value in row.values()) else None
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return type(value) in (int, float) and math.isfinite(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return False
 
 
 def cut_metrics(path: Path, step: int) -> None:

@@ -1,6 +1,6 @@
 """The run directory: the only code that spells the names of its files.
 
-    config.json provenance.json task.safetensors split.safetensors metrics.jsonl checksums.json end.json
+    config.json provenance.json task.safetensors split.safetensors metrics.jsonl checksums.json end.json lost.json
     ckpts/step_00001200.safetensors  resume.pt  lock
     measures/<name>[.<part>].parquet  measures/<name>.json  phases.json  summary.json  figures/
     report.html
@@ -17,6 +17,9 @@ from typing import Any
 from grokinterp.config import RunConfig
 from grokinterp.errors import GrokinterpError
 from grokinterp.runs.files import read_json, temporary_name, write_json, write_text
+
+NOT_TRAINED = ("recorded", "imported")
+"""Engines of runs that somebody else's loop made."""
 
 _CHECKPOINT = re.compile(r"step_(\d{8,})\.safetensors")
 
@@ -69,6 +72,11 @@ class RunDir:
     def end_path(self) -> Path:
         """Where and why training ended, of a run that ended before its last step."""
         return self.root / "end.json"
+
+    @property
+    def lost_path(self) -> Path:
+        """Steps whose checkpoint is lost, where `grokinterp forget` recorded it."""
+        return self.root / "lost.json"
 
     @property
     def lock_path(self) -> Path:
@@ -146,6 +154,7 @@ class RunDir:
             self.resume_path,
             self.checksums_path,
             self.end_path,
+            self.lost_path,
         )
         inside = [path for file in files for path in self.root.glob(temporary_name(file, "*"))]
         return inside + list(self.ckpts.glob(temporary_name(self.ckpts / "step_*", "*")))
@@ -205,9 +214,10 @@ class RunDir:
     def drop_checkpoints_from(self, step: int) -> None:
         """Delete the checkpoints at and after a step, for a run that goes on from there."""
         checksums = self.read_checksums()  # damaged, it stops us before anything is deleted
+        lost = [self.checkpoint_path(s).name for s in self.read_lost() if s < step]
         for kept in [s for s in self.steps() if s >= step]:
             self.checkpoint_path(kept).unlink()
-        names = {self.checkpoint_path(s).name for s in self.steps()}
+        names = {*lost, *(self.checkpoint_path(s).name for s in self.steps())}
         self.write_checksums({n: digest for n, digest in checksums.items() if n in names})
 
     def read_checksums(self) -> dict[str, str]:
@@ -217,3 +227,33 @@ class RunDir:
     def write_checksums(self, checksums: dict[str, str]) -> None:
         """Write the checksums."""
         write_json(self.checksums_path, checksums)
+
+    def written_steps(self) -> list[int]:
+        """Steps of the checkpoints that have a checksum, ascending; their files may be gone."""
+        names = (_CHECKPOINT.fullmatch(name) for name in self.read_checksums())
+        return sorted(int(match[1]) for match in names if match)
+
+    def read_lost(self) -> list[int]:
+        """Steps whose checkpoint was recorded as lost, ascending; not those that are there again.
+
+        Raises:
+            GrokinterpError: the record is damaged.
+        """
+        steps = read_json(self.lost_path).get("steps") if self.lost_path.exists() else []
+        if not isinstance(steps, list) or not all(type(step) is int for step in steps):
+            raise GrokinterpError(f"{self.lost_path} is damaged; delete it, and `grokinterp forget` writes it anew")
+        return sorted(set(steps) - set(self.steps()))
+
+    def write_lost(self, steps: list[int]) -> None:
+        """Record that the checkpoints of these steps are lost."""
+        write_json(self.lost_path, {"steps": steps})
+
+    def way_back(self) -> str:
+        """What there is to do about a checkpoint that is damaged or gone, as the end of a sentence."""
+        try:
+            engine = self.read_provenance().get("engine")
+        except GrokinterpError:
+            engine = None
+        known = engine is not None and engine not in NOT_TRAINED
+        again = f"train it again with `grokinterp train --from {self.root} --out NEW`, " if known else ""
+        return f"restore it from a copy, {again}or go on without it after `grokinterp forget {self.root}`"

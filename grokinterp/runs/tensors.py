@@ -149,17 +149,14 @@ def read_checkpoint(rundir: RunDir, step: int, device: str = "cpu") -> dict[str,
     path = rundir.checkpoint_path(step)
     if not path.exists():
         raise GrokinterpError(f"there is no checkpoint at step {step} in {rundir.ckpts}; see `run.steps`")
-    if not path.is_file():
-        raise GrokinterpError(f"{path} is no file; restore it from a copy or delete it")
+    require_file(path)
     expected = rundir.read_checksums().get(path.name)
     if expected is not None and sha256(path) != expected:
-        raise GrokinterpError(
-            f"{path} does not match its checksum (truncated or changed); restore it from a copy or delete it"
-        )
+        raise GrokinterpError(f"{path} does not match its checksum (truncated or changed); {rundir.way_back()}")
     try:
         return safetensors.torch.load_file(path, device=device)
     except (safetensors.SafetensorError, OSError) as error:
-        raise GrokinterpError(f"{path} is damaged ({error}); restore it from a copy or delete it") from None
+        raise GrokinterpError(f"{path} is damaged ({error}); {rundir.way_back()}") from None
 
 
 def write_resume(rundir: RunDir, state: dict[str, Any]) -> None:

@@ -32,7 +32,10 @@ def snapshot_of_weights(
     forward = build_forward(config.model, task.layout, size, dtype=torch.float64)
     weights = {name: value.to(device, torch.float64) for name, value in weights.items()}
     if not all(bool(value.isfinite().all()) for value in weights.values()):
-        raise GrokinterpError(f"the checkpoint of step {step} holds weights that are not numbers; delete it")
+        raise GrokinterpError(
+            f"the checkpoint of step {step} holds weights that are not numbers; "
+            "restore it from a copy or take it out with `grokinterp forget`"
+        )
     specs = weight_specs(config.model, task.layout, size)
     _check_weights(weights, specs, step)
     trained = tuple(name for name, spec in specs.items() if is_trained(spec, config.model))
@@ -89,7 +92,7 @@ def _check_weights(weights: Weights, specs: Mapping[str, WeightSpec], step: int)
     Raises:
         GrokinterpError: as said.
     """
-    fix = "restore it from a copy or delete it, or correct config.json's model section"
+    fix = "restore it from a copy, take it out with `grokinterp forget`, or correct config.json's model section"
     odd = sorted(weights.keys() ^ specs.keys())
     if odd:
         verb = "lacks" if odd[0] in specs else "also holds"

@@ -15,29 +15,30 @@
     name = "adam"
     optimizer = { name = "adam" }
 
-A seed is that of the split, the labels, the initial weights and the batches alike. The runs are called
-VARIANT-FIELDVALUE-seedS; what is the same in all of them is left out.
+A seed is that of the split, the labels, the initial weights and the batches alike. The grid and a variant may not set
+the same field. The runs are called VARIANT-FIELDVALUE-seedS; what is the same in all of them is left out.
 """
 
 import itertools
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from grokinterp.config import RunConfig
-from grokinterp.errors import GrokinterpError
-from grokinterp.explain import explain, suggest
-from grokinterp.overrides import override
+from grokinterp.errors import ConfigError, GrokinterpError
+from grokinterp.explain import Problem, explain, suggest
+from grokinterp.measures.registry import select
+from grokinterp.overrides import load_toml, override
 from grokinterp.presets import PRESETS
 
 SECTIONS = ("task", "model", "optimizer", "regularizer", "train")
 SEEDED = (("task", "split_seed"), ("task", "label_seed"), ("model", "init_seed"), ("train", "seed"))
 MAX_RUNS = 100_000
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+^=-]+")
+_FLAG = re.compile(rf"--({'|'.join(SECTIONS)})\.([a-z-]+)")
 
 
 class Recipe(BaseModel):
@@ -53,6 +54,8 @@ class Recipe(BaseModel):
     seeds: int | list[int] = Field(1, description="how many seeds, from 0 on, or which")
     analyze: Literal["all"] | list[str] | None = Field(None, description="measures of every run, or all of them")
 
+    _source: str = PrivateAttr("the recipe")
+
     @field_validator("preset")
     @classmethod
     def _known(cls, value: str | None) -> str | None:
@@ -60,12 +63,25 @@ class Recipe(BaseModel):
             raise ValueError(f"is not a preset; {suggest(value, PRESETS)}")
         return value
 
-    @field_validator("grid")
+    @field_validator("config", mode="before")
     @classmethod
-    def _fields_with_values(cls, value: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        for path, values in value.items():
-            if path.partition(".")[0] not in SECTIONS or path.count(".") != 1:
+    def _sections(cls, value: Any) -> Any:
+        for name, fields in value.items() if isinstance(value, dict) else ():
+            _check_section(name, fields, "[config]")
+        return value
+
+    @field_validator("grid", mode="before")
+    @classmethod
+    def _fields_with_values(cls, value: Any) -> Any:
+        for path, values in value.items() if isinstance(value, dict) else ():
+            if path in SECTIONS and isinstance(values, dict):
+                raise ValueError(
+                    f'a field of the grid is written with quotes, such as "{path}.{next(iter(values), "")}"'
+                )
+            if str(path).partition(".")[0] not in SECTIONS or str(path).count(".") != 1:
                 raise ValueError(f"{path!r} in the grid is no section.field, such as task.frac_train")
+            if not isinstance(values, list):
+                raise ValueError(f"{path!r} in the grid is {values!r}; give a list of values")
             if not values:
                 raise ValueError(f"{path!r} in the grid has no values; give at least one")
         return value
@@ -76,30 +92,37 @@ class Recipe(BaseModel):
         for one in value:
             if not isinstance(one.get("name"), str) or not one["name"]:
                 raise ValueError('each of the variants needs a name = "..."')
-            unknown = [key for key in one if key not in ("name", *SECTIONS)]
-            if unknown:
-                raise ValueError(
-                    f"{unknown[0]!r} in variant {one['name']!r} is no section; {suggest(unknown[0], SECTIONS)}"
-                )
+            for name, fields in one.items():
+                if name != "name":
+                    _check_section(name, fields, f"variant {one['name']!r}")
         return value
 
-    @field_validator("seeds")
+    @field_validator("seeds", mode="before")
     @classmethod
-    def _some_seeds(cls, value: int | list[int]) -> int | list[int]:
-        if isinstance(value, int) and value > MAX_RUNS:
+    def _some_seeds(cls, value: Any) -> Any:
+        if type(value) is int and value > MAX_RUNS:
             raise ValueError(f"{value:,} seeds are too many; take at most {MAX_RUNS:,} runs")
-        found = list(range(value)) if isinstance(value, int) else value
-        if not found or len(set(found)) != len(found) or min(found) < 0:
+        found = list(range(value)) if type(value) is int else value
+        whole = isinstance(found, list) and all(type(seed) is int and seed >= 0 for seed in found)
+        if not found or not whole or len(set(found)) != len(found):
             raise ValueError("seeds is a number of at least 1, or a list of different seeds of at least 0")
         return value
+
+    @model_validator(mode="after")
+    def _fields_in_one_place(self) -> Self:
+        """The grid would win over a variant in silence, and runs of different names would be the same."""
+        for path, variant in itertools.product(self.grid, self.variants):
+            section, _, field = path.partition(".")
+            if field in variant.get(section, {}):
+                raise ValueError(f"both [grid] and variant {variant['name']!r} set {path}; take it out of one of them")
+        return self
 
     @model_validator(mode="after")
     def _seeds_in_one_place(self) -> Self:
         """`seeds` sets all of them in every run, so one that is set elsewhere would be overwritten in silence."""
         for section, name in SEEDED:
-            varied = any(isinstance(one.get(section), Mapping) and name in one[section] for one in self.variants)
-            base = self.config.get(section)
-            set_below = isinstance(base, Mapping) and base.get(name, 0) != 0
+            varied = any(name in one.get(section, {}) for one in self.variants)
+            set_below = self.config.get(section, {}).get(name, 0) != 0
             if varied or set_below or f"{section}.{name}" in self.grid:
                 raise ValueError(f"{section}.{name} follows `seeds` in a recipe; take it out, and list seeds = [...]")
         return self
@@ -119,14 +142,30 @@ class Recipe(BaseModel):
         for values in self.grid.values():
             n_runs *= len(values)
         if n_runs > MAX_RUNS:
-            raise GrokinterpError(f"the recipe has {n_runs:,} runs; take at most {MAX_RUNS:,}")
+            raise GrokinterpError(f"{self._source}: it has {n_runs:,} runs; take at most {MAX_RUNS:,}")
         base = PRESETS[self.preset]() if self.preset is not None else RunConfig()
         configs = [self._config(base, *choice) for choice in self._choices()]
         names = [config.name for config in configs]
         twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
         if twice is not None:
-            raise GrokinterpError(f"two runs of the recipe are called {twice}; give the variants different names")
+            raise GrokinterpError(
+                f"{self._source}: two runs are called {twice}; "
+                "give the variants different names, and the grid different values"
+            )
         return configs
+
+    def check_measures(self) -> None:
+        """Refuse measures that are not there.
+
+        Raises:
+            GrokinterpError: as said.
+        """
+        if not isinstance(self.analyze, list):
+            return
+        try:
+            select(self.analyze)
+        except GrokinterpError as error:
+            raise GrokinterpError(f"{self._source}: analyze: {error}") from None
 
     def _choices(self) -> Iterator[tuple[dict[str, Any], dict[str, Any], int]]:
         """(variant, field: value, seed) of every run; the seed changes fastest."""
@@ -143,13 +182,37 @@ class Recipe(BaseModel):
             seeds.setdefault(section, {})[field] = seed
         sections = {name: fields for name, fields in variant.items() if name != "name"}
         name = self._name(variant, point, seed)
-        return override(base, self.config, sections, cell, seeds, {"name": name}, source=f"run {name}")
+        try:
+            return override(base, self.config, sections, cell, seeds, {"name": name})
+        except ConfigError as error:
+            layers = {"[grid]": cell, f"variant {variant.get('name')!r}": sections, "[config]": self.config}
+            said = (f"{_place(problem, layers) or f'run {name}'}: {problem.sentence()}" for problem in error.problems)
+            raise GrokinterpError(f"{self._source}: {_FLAG.sub(_as_field, '; '.join(said))}") from None
 
     def _name(self, variant: dict[str, Any], point: dict[str, Any], seed: int) -> str:
         changing = [path for path, values in self.grid.items() if len(values) > 1]
         parts = [variant["name"]] if variant else [] if changing else [self.name]
         parts += [f"{path.partition('.')[2]}={_brief(point[path])}" for path in changing]
         return _UNSAFE.sub("_", "-".join([*parts, f"seed{seed}"]))[:200]
+
+
+def _check_section(name: Any, fields: Any, where: str) -> None:
+    """One of the sections of a config, with fields in it."""
+    if name not in SECTIONS:
+        raise ValueError(f"{name!r} in {where} is no section; {suggest(str(name), SECTIONS)}")
+    if not isinstance(fields, dict):
+        raise ValueError(f"{name} = {fields!r} in {where} is no section; write {name} = {{ field = value }}")
+
+
+def _place(problem: Problem, layers: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """In which part of the recipe a wrong value stands; None where several together are wrong."""
+    section, _, field = problem.name.partition(".")
+    return next((where for where, layer in layers.items() if field.split(".")[0] in layer.get(section, {})), None)
+
+
+def _as_field(flag: re.Match[str]) -> str:
+    """--task.frac-train as task.frac_train, which a recipe knows."""
+    return f"{flag[1]}.{flag[2].replace('-', '_')}"
 
 
 def _brief(value: Any) -> str:
@@ -163,24 +226,18 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         GrokinterpError: no such file, not TOML, or a field that does not validate; one sentence.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise GrokinterpError(f"there is no recipe {path}; check the path") from None
-    except IsADirectoryError:
-        raise GrokinterpError(f"{path} is a folder; a recipe is a TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise GrokinterpError(f"{path} is not valid TOML ({error}); fix that line") from None
-    return recipe_from({"name": path.stem, **data}, source=str(path))
+    return recipe_from({"name": path.stem, **load_toml(path, "recipe")}, source=str(path))
 
 
 def recipe_from(data: Mapping[str, Any], *, source: str = "the recipe") -> Recipe:
-    """A recipe from a nested mapping.
+    """A recipe from a nested mapping; `source` is where it comes from, for the sentences.
 
     Raises:
         GrokinterpError: a field that does not validate.
     """
     try:
-        return Recipe.model_validate(dict(data))
+        recipe = Recipe.model_validate(dict(data))
     except ValidationError as error:
         raise GrokinterpError(f"{source}: {explain(error, Recipe)}") from None
+    recipe._source = source
+    return recipe

@@ -6,6 +6,7 @@ writes CHUNK rows at a time.
 """
 
 import json
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grokinterp.errors import GrokinterpError
-from grokinterp.runs.files import read_json, write_atomically
+from grokinterp.runs.files import refuse_file_in_the_way, write_atomically
 from grokinterp.runs.rundir import RunDir
+from grokinterp.summary import read_summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 CHUNK = 2000
 """Rows of a part."""
+
+_PART = re.compile(r"part-\d{4,}\.parquet")
 
 LEFT_OUT = ("task.table",)
 """The table of an operation of one's own is no cell."""
@@ -44,8 +48,7 @@ def gather(directory: str | Path, out: str | Path | None = None) -> tuple[Path, 
     if not root.is_dir():
         raise GrokinterpError(f"there is no folder {root}; give the --out of `grokinterp sweep`")
     target = Path(out) if out is not None else root / "results"
-    if target.exists() and any(path.suffix != ".parquet" for path in target.iterdir()):
-        raise GrokinterpError(f"{target} holds more than tables; choose another --out")
+    check_dataset(target)
     folders, left_out = list(run_folders(root)), []
     if not folders:
         raise GrokinterpError(f"{root} holds no runs; give the --out of `grokinterp sweep`")
@@ -53,6 +56,17 @@ def gather(directory: str | Path, out: str | Path | None = None) -> tuple[Path, 
     if not len(schema):
         raise GrokinterpError(f"none of the {len(folders)} runs in {root} has a summary; {left_out[0]}")
     return target, _write(target, _rows(folders, root, []), schema), left_out
+
+
+def check_dataset(target: Path) -> None:
+    """Refuse a place for the dataset where something else lies; nothing is written.
+
+    Raises:
+        GrokinterpError: as said.
+    """
+    refuse_file_in_the_way(target)
+    if target.exists() and not all(_PART.fullmatch(path.name) for path in target.iterdir()):
+        raise GrokinterpError(f"{target} holds more than tables of results; choose another --out")
 
 
 def read_results(directory: str | Path) -> "pd.DataFrame":
@@ -81,12 +95,11 @@ def run_folders(root: Path) -> Iterator[Path]:
 def _rows(folders: Iterable[Path], root: Path, left_out: list[str]) -> Iterator[dict[str, Any]]:
     """The summary of each run that has one, with where it lies."""
     for folder in folders:
-        path = RunDir(folder).summary_path
-        if not path.exists():
+        if not RunDir(folder).summary_path.exists():
             left_out.append(f"{folder} has no summary: it is unfinished, or `grokinterp analyze` was not run")
             continue
         try:
-            row = read_json(path)
+            row = read_summary(RunDir(folder))
         except GrokinterpError as error:
             left_out.append(str(error))
             continue

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from grokinterp.measures.registry import select
+from grokinterp.errors import GrokinterpError
 from grokinterp.runs.files import locked, write_json
 from grokinterp.sweeps.executors import Start, starter
 from grokinterp.sweeps.jobs import build_jobs
@@ -47,8 +47,11 @@ def sweep(
 ) -> SweepOutcome:
     """Train every run of a recipe into `directory`/NAME, and analyze those that the recipe says to.
 
+    `directory` is new or empty, or holds a sweep of which every run that was begun is a run of this recipe too, under
+    its name and with its config: the same recipe, or one with more seeds, variants or values, or other measures.
+
     Finished runs are reused, interrupted ones go on, so that the same call again does what is left. A run that
-    fails (a diverging loss, another config in its folder) is an outcome, and so is one whose worker dies more than
+    fails (a diverging loss, a damaged file in its folder) is an outcome, and so is one whose worker dies more than
     `retries` times; the others go on. After its second loss a run is tried by itself, so that the one that
     kills its worker takes no other with it.
 
@@ -63,17 +66,22 @@ def sweep(
         show_progress: None shows a live view on a terminal.
 
     Raises:
-        GrokinterpError: a recipe that does not validate, or a folder that is something else or in use.
+        GrokinterpError: a recipe that does not validate, or a folder that is something else or in use; before
+            anything is written.
         KeyboardInterrupt: asked to stop; runs in work are left where they go on from.
     """
     recipe = recipe if isinstance(recipe, Recipe) else recipe_from(recipe)
     configs = recipe.configs()
-    if isinstance(recipe.analyze, list):
-        select(recipe.analyze)  # an unknown measure is refused now, and not after each run was trained
+    recipe.check_measures()  # an unknown one is refused now, and not after each run was trained
+    if retries < 0:
+        raise GrokinterpError(f"retries = {retries} must be at least 0")
     place = SweepDir(directory)
-    place.prepare(recipe, configs)
+    jobs = build_jobs(configs, place, recipe.analyze, replicas)
+    place.check(configs)
     with locked(place.lock_path, str(place.root)), SweepView(configs, place, show=show_progress) as view:
-        state = _Sweep(build_jobs(configs, place, recipe.analyze, replicas), place, retries)
+        place.check(configs)  # another sweep may have begun here since, before the lock
+        place.write_recipe(recipe)
+        state = _Sweep(jobs, place, retries)
         start = (lambda _: nullcontext(executor)) if isinstance(executor, Executor) else executor or starter("local")
         state.run(start, view)
         write_json(place.outcomes_path, {name: vars(outcome) for name, outcome in state.done.outcomes.items()})

@@ -61,6 +61,11 @@ def carry_out(job: Job) -> list[Outcome]:
     """
     started = time.monotonic()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    try:
+        Path(job.log).parent.mkdir(parents=True, exist_ok=True)
+        Path(job.log).open("a").close()
+    except OSError as error:
+        return [Outcome(name, "failed", f"its log {job.log} cannot be written: {error}") for name in job.names]
     with _printing_to(Path(job.log)) as log:
         log.write(job.begun_line)
         log.flush()  # whoever looks after a worker that died, learns from this line which jobs it had begun
@@ -119,7 +124,6 @@ def _ending(act: Callable[[], None], log: TextIO) -> tuple[State, str]:
 
 @contextlib.contextmanager
 def _printing_to(path: Path) -> Generator[TextIO]:
-    path.parent.mkdir(parents=True, exist_ok=True)
     with (
         path.open("a", encoding="utf-8") as file,
         contextlib.redirect_stdout(file),
@@ -161,13 +165,22 @@ def _train_and_analyze(config: str, folder: str, analyze: Sequence[str] | None) 
     torch.set_num_threads(1)
     run = train(RunConfig.from_json(config), folder, show_progress=False)
     if analyze is None:
-        if not run.rundir.summary_path.exists():
+        if not _has_summary(run):
             write_summary(run)
         return
     outcome = analyze_run(run, None if analyze == "all" else list(analyze), jobs=1, show_progress=False)
     problems = [*outcome.damaged, *(f"{name}: {why}" for name, why in outcome.failed.items())]
     if problems:
         raise GrokinterpError(problems[0])
+
+
+def _has_summary(run: Any) -> bool:
+    from grokinterp.summary import read_summary
+
+    try:
+        return bool(read_summary(run.rundir))
+    except GrokinterpError:
+        return False
 
 
 def write_summary(run: Any) -> None:

@@ -114,11 +114,17 @@ def _brief(value: object) -> str:
 
 def check_same(rundir: RunDir, config: RunConfig) -> None:
     """The same numbers are asked for; on which device they are computed may differ."""
-    found = rundir.read_config()
+    what = difference(rundir.read_config(), config)
+    if what is not None:
+        raise GrokinterpError(f"{rundir.root} holds a run of another config ({what}); choose another --out")
+
+
+def difference(found: RunConfig, config: RunConfig) -> str | None:
+    """The first fields but the device in which two configs differ, in words; None where they are the same."""
     mine, theirs = config.model_dump(), found.model_dump()
     theirs["train"]["device"] = config.train.device
     if mine == theirs:
-        return
+        return None
     differing = [
         f"{section}.{field} is {_brief(theirs[section].get(field))} there and {_brief(value)} here"
         for section, fields in mine.items()
@@ -126,30 +132,30 @@ def check_same(rundir: RunDir, config: RunConfig) -> None:
         for field, value in fields.items()
         if theirs[section].get(field) != value
     ]
-    what = "; ".join(differing[:3]) or "its name differs"
-    raise GrokinterpError(f"{rundir.root} holds a run of another config ({what}); choose another --out")
+    return "; ".join(differing[:3]) or "its name differs"
 
 
 def check_complete(rundir: RunDir, trainer: Trainer) -> None:
-    """Everything before the step that training goes on from is there."""
+    """Everything before the step that training goes on from is there, or recorded as lost."""
     settings = trainer.config.train
     logged = {row["step"] for row in read_metrics(rundir.metrics_path)}
     saved = set(rundir.steps())
-    lines = (s for s in range(0, trainer.step, settings.eval_every) if s not in logged)
-    files = (s for s in planned_steps(settings) if s < trainer.step and s not in saved)
-    for missing, where in ((lines, rundir.metrics_path), (files, rundir.ckpts)):
-        step = next(missing, None)
-        if step is not None:
-            raise GrokinterpError(
-                f"step {step} is missing in {where}, so the run cannot go on complete; "
-                "restore it from a copy or train into another --out"
-            )
+    known = saved | set(rundir.read_lost())
+    for step in (s for s in range(0, trainer.step, settings.eval_every) if s not in logged):
+        raise GrokinterpError(
+            f"step {step} is missing in {rundir.metrics_path}, so the run cannot go on complete; "
+            "restore it from a copy or train into another --out"
+        )
+    for step in (s for s in planned_steps(settings) if s < trainer.step and s not in known):
+        raise GrokinterpError(
+            f"step {step} is missing in {rundir.ckpts}, so the run cannot go on complete; {rundir.way_back()}"
+        )
     checksums = rundir.read_checksums()
     for path in (rundir.checkpoint_path(step) for step in sorted(saved) if step < trainer.step):
         if path.name in checksums and sha256(path) != checksums[path.name]:
             raise GrokinterpError(
                 f"{path} does not match its checksum (truncated or changed), so the run cannot go on complete; "
-                "restore it from a copy or train into another --out"
+                f"{rundir.way_back()}"
             )
 
 

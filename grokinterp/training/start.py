@@ -10,6 +10,7 @@ from grokinterp.errors import GrokinterpError
 from grokinterp.estimates import training_estimate
 from grokinterp.memory import check
 from grokinterp.run import Run, open_run
+from grokinterp.runs.files import refuse_file_in_the_way
 from grokinterp.runs.metrics import read_metrics
 from grokinterp.runs.rundir import RunDir
 from grokinterp.training.loop import check_same, is_finished, train_run
@@ -25,21 +26,34 @@ def train(config: RunConfig, directory: str | Path, *, resume: bool = True, show
         GrokinterpError: as said above, or the place holds something else.
         Interrupted: stopped by Ctrl-C or SIGTERM between two steps; call again to go on.
     """
+    if check_place(config, directory, resume=resume):
+        return open_run(directory)
+    check_memory(config)
+    if show_progress is not False:
+        remark_on(config)
+    train_run(config, RunDir(directory), show_progress=show_progress)
+    return open_run(directory)
+
+
+def check_place(config: RunConfig, directory: str | Path, *, resume: bool = True) -> bool:
+    """Whether the run is there and finished; False where it can be started or go on.
+
+    Raises:
+        GrokinterpError: neither, as `train` says.
+    """
     rundir = RunDir(directory)
     if rundir.exists():
         check_same(rundir, config)
         if is_finished(rundir, config):
-            return open_run(directory)
+            return True
         check_resumable(rundir, config)
         if not resume:
             raise GrokinterpError(f"{directory} holds an unfinished run of this config; add --resume to go on")
     elif not rundir.is_free():
         raise GrokinterpError(f"{directory} is there already and holds no run; choose another --out")
-    check_memory(config)
-    if show_progress is not False:
-        remark_on(config)
-    train_run(config, rundir, show_progress=show_progress)
-    return open_run(directory)
+    else:
+        refuse_file_in_the_way(rundir.root)
+    return False
 
 
 def check_memory(config: RunConfig, n_replicas: int = 1) -> None:

@@ -102,7 +102,7 @@ def test_analysis_goes_on_without_a_damaged_checkpoint_and_says_so(what, damage,
         assert answer["status"] == 2
         named = [line for line in answer["err"].splitlines() if Path(name).name in line]
         assert len(named) == 1, answer["err"]
-        assert "restore it from a copy or delete it" in named[0]
+        assert "`grokinterp forget run`" in named[0]
         step = int(Path(name).stem.split("_")[1])
         assert step not in steps_of(work / "run")
         assert steps_of(work / "run") | {step} == steps_of(analyzed(stages) / "run")

@@ -110,6 +110,15 @@ def test_a_network_in_memory_is_measured_as_its_weights_are():
     assert snapshot.attention.shape == (5, 5, 3, 5)
 
 
+def test_the_preset_of_power_et_al_has_their_number_of_parameters():
+    """2 (12 d^2 + 4 d) for d = 128: four matrices of attention, two of the MLP, two norms, no biases."""
+    model = build_model(gi.presets.power2022())
+    inside = [p for name, p in model.named_parameters() if p.requires_grad and name.startswith("blocks.")]
+    assert sum(p.numel() for p in inside) == 394_240
+    outside = {name for name, p in model.named_parameters() if p.requires_grad and not name.startswith("blocks.")}
+    assert outside == {"embed.W_E", "pos_embed.W_pos", "unembed.W_U"}
+
+
 def test_its_norms_are_trained_and_dropout_acts_before_the_sum():
     model = build_model(small_config(task={"p": 5, "frac_train": 0.5}, model=MODEL))
     trained = {name for name, p in model.named_parameters() if p.requires_grad}

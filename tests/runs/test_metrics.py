@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grokinterp.errors import GrokinterpError
-from grokinterp.runs.metrics import MetricsLog, cut_metrics, read_metrics
+from grokinterp.runs.metrics import MetricsLog, cut_metrics, dropped_line, read_metrics
 
 ROWS = [{"step": s, "train_loss": 1 / (s + 3), "test_loss": 2.5} for s in (0, 10, 20, 25)]
 
@@ -49,7 +49,23 @@ def test_a_file_cut_anywhere_gives_the_rows_that_are_whole(cut, tmp_path_factory
     assert read_metrics(path) == ROWS[: kept.count("\n")]
 
 
-@pytest.mark.parametrize("damage", ['{"step": 1', "[1, 2]", '{"loss": 3}', '{"step": "ten"}', "", "\x00\x00"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        '{"step": 1',
+        "[1, 2]",
+        '{"loss": 3}',
+        '{"step": "ten"}',
+        '{"step": true}',
+        '{"step": 20, "train_loss": "low"}',
+        '{"step": 20, "train_loss": NaN}',
+        '{"step": 20, "train_loss": 1e999}',
+        '{"step": 20, "train_loss": [1]}',
+        f'{{"step": 20, "train_loss": {"9" * 400}}}',
+        "",
+        "\x00\x00",
+    ],
+)
 def test_damage_before_the_last_line_is_refused_with_its_number(log, damage):
     lines = log.read_text().splitlines()
     lines[2] = damage
@@ -73,6 +89,15 @@ def test_cutting_drops_half_a_line_so_that_appending_goes_on_cleanly(log):
     writer.append({"step": 30})
     writer.close()
     assert read_metrics(log) == [*ROWS, {"step": 30}]
+
+
+@pytest.mark.parametrize("last", ["", '{"step": 30', "garbage\n", '{"step": 30}'])
+def test_the_last_line_is_given_where_it_is_dropped(last, log, tmp_path):
+    with log.open("a") as file:
+        file.write(last)
+    assert read_metrics(log) == ROWS
+    assert dropped_line(log) == (last or None)
+    assert dropped_line(tmp_path / "none") is None
 
 
 def test_a_row_that_is_no_number_is_not_written(log):

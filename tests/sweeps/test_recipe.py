@@ -82,12 +82,72 @@ def test_a_recipe_file_is_called_by_its_file_unless_it_says_otherwise(tmp_path):
         ({"grid": {"model.init_seed": [8, 9]}}, "follows `seeds`"),
         ({"variants": [{"name": "a", "train": {"seed": 3}}]}, "follows `seeds`"),
         ({"config": {"task": {"split_seed": 7}}}, "follows `seeds`"),
+        ({"config": {"tsk": {}}}, r"'tsk' in \[config\] .* did you mean task"),
+        ({"config": {"name": "mine"}}, r"'name' in \[config\] is no section"),
+        ({"config": {"task": 3}}, r"task = 3 in \[config\] is no section"),
+        ({"variants": [{"name": "a", "task": 3}]}, "task = 3 in variant 'a' is no section"),
+        ({"grid": {"task.p": 7}}, "'task.p' in the grid is 7; give a list"),
+        ({"grid": {3: [7]}}, "3 in the grid is no section.field"),
+        ({"config": {3: {}}}, r"3 in \[config\] is no section"),
+        ({"grid": {"task": {"p": [7]}}}, 'written with quotes, such as "task.p"'),
+        ({"grid": {"task.p": [7, 7]}}, "two runs are called p=7-seed0; .* the grid different values"),
+        ({"grid": {"task.p": [7]}, "variants": [{"name": "a", "task": {"p": 11}}]}, "grid. and variant 'a' set task.p"),
+        ({"seeds": ["a"]}, "list of different seeds"),
+        ({"seeds": [True]}, "list of different seeds"),
     ],
 )
 def test_a_wrong_recipe_is_one_sentence_with_the_fix(change, says):
     with pytest.raises(GrokinterpError, match=says) as refused:
         recipe_from({"preset": "ci", **change}).configs()
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"config": {"task": {"p": 1}}}, r"r.toml: \[config\]: task.p = 1: input"),
+        (
+            {"config": {"model": {"d_mdel": 1}}},
+            r"r.toml: \[config\]: model.d_mdel is not a field .*did you mean d_model",
+        ),
+        ({"grid": {"task.frac_train": [3.0]}}, r"r.toml: \[grid\]: task.frac_train = 3.0: input"),
+        ({"variants": [{"name": "a", "task": {"p": 1}}]}, "r.toml: variant 'a': task.p = 1: input"),
+        (
+            {"config": {"model": {"kind": "mlp"}, "task": {"layout": "a b ="}}},
+            "r.toml: run r-seed0: an mlp reads the operands alone; use task.layout 'a b'",
+        ),
+        ({"seeds": [2**80]}, "r.toml: run r-seed.*: task.split_seed = "),
+        ({"analyze": ["weight_nrom"]}, "r.toml: analyze: .* did you mean weight_norm"),
+        ({"seeds": 1000, "grid": {"train.steps": list(range(1, 1001))}}, "r.toml: it has 1,000,000 runs"),
+    ],
+)
+def test_what_is_wrong_is_said_once_with_the_file_and_its_part_and_not_as_a_flag(change, says):
+    def read():
+        recipe = recipe_from({"name": "r", "preset": "ci", **change}, source="r.toml")
+        recipe.configs()
+        recipe.check_measures()
+
+    with pytest.raises(GrokinterpError, match=says) as refused:
+        read()
+    said = str(refused.value)
+    assert "--" not in said
+    assert said.count("r.toml") == 1
+    assert len(said.split("; ")) == len(set(said.split("; ")))
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xef\xbb\xbfpreset = 'ci'\n", b"preset = 'ci'\r\n", b"name = 'a'\npreset = 'ci'\n"]
+)
+def test_a_recipe_is_read_as_any_config_file(content, tmp_path):
+    (tmp_path / "r.toml").write_bytes(content)
+    assert len(read_recipe(tmp_path / "r.toml").configs()) == 1
+
+
+@pytest.mark.parametrize("content", [b"a = " + b"[" * 5000 + b"]" * 5000, b"\xff\xfe", b"seeds = " + b"9" * 5000])
+def test_a_recipe_that_is_no_toml_is_refused(content, tmp_path):
+    (tmp_path / "r.toml").write_bytes(content)
+    with pytest.raises(GrokinterpError, match="is not valid TOML"):
+        read_recipe(tmp_path / "r.toml")
 
 
 def test_a_recipe_that_is_not_there_or_no_toml_is_refused_by_name(tmp_path):

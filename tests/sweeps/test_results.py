@@ -11,6 +11,7 @@ import pytest
 from conftest import small_config
 
 import grokinterp as gi
+from grokinterp.cli import run_command
 from grokinterp.errors import GrokinterpError
 from grokinterp.sweeps import results
 
@@ -29,6 +30,8 @@ def row(i):
     return {
         "name": f"run{i:05d}",
         "path": "x",
+        "task.operation": "x+y",
+        "last_step": 40,
         "task.p": 7 + i % 3,
         "optimizer.lr": 1 if i % 2 else 0.5,
         "generalization_step": None if i % 5 == 0 else 10 * i,
@@ -71,13 +74,35 @@ def test_columns_have_one_type_over_all_parts(tmp_path, monkeypatch):
 
 def test_what_cannot_be_read_is_left_out_and_named(tmp_path):
     synthetic(tmp_path / "sweep", [row(1), row(2)])
-    (tmp_path / "sweep" / "run00001" / "summary.json").write_text("{")
     (tmp_path / "sweep" / "new").mkdir()
     (tmp_path / "sweep" / "new" / "config.json").write_text("{}")
     _, n, left_out = results.gather(tmp_path / "sweep")
-    assert n == 1
-    assert any("run00001" in sentence for sentence in left_out)
+    assert n == 2
     assert any("new" in sentence and "unfinished" in sentence for sentence in left_out)
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[]", "", '{"name": "x"}', '{"name": 3, "censored": true}'])
+def test_a_damaged_summary_is_named_with_the_command_that_writes_it_anew(text, tmp_path):
+    synthetic(tmp_path / "sweep", [row(1), row(2)])
+    (tmp_path / "sweep" / "run00001" / "summary.json").write_text(text)
+    _, n, left_out = results.gather(tmp_path / "sweep")
+    assert n == 1
+    folder = tmp_path / "sweep" / "run00001"
+    assert left_out == [f"{folder / 'summary.json'} is damaged; `grokinterp analyze {folder}` writes it anew"]
+
+
+def test_analyze_writes_a_damaged_summary_anew_and_so_does_the_sweep(tmp_path):
+    recipe = {"name": "small", "config": small_config().model_dump(exclude={"name", "schema_version"})}
+    gi.sweep(recipe, tmp_path / "sweep", show_progress=False)
+    path = tmp_path / "sweep" / "small-seed0" / "summary.json"
+    before = path.read_text()
+    path.write_text("{}")
+    gi.sweep(recipe, tmp_path / "sweep", show_progress=False)
+    assert path.read_text() == before
+    path.write_text("{}")
+    assert run_command(["verify", str(path.parent)]) == 2
+    gi.analyze(gi.open(path.parent), ["weight_norm"], show_progress=False)
+    assert results.gather(tmp_path / "sweep")[1:] == (1, [])
 
 
 def test_gathering_again_replaces_the_table(tmp_path):
@@ -96,6 +121,15 @@ def test_a_folder_that_holds_something_else_is_not_replaced(tmp_path):
     with pytest.raises(GrokinterpError, match="more than tables"):
         results.gather(tmp_path / "sweep", tmp_path / "mine")
     assert (tmp_path / "mine" / "notes.txt").read_text() == "dear"
+
+
+def test_tables_of_somebody_else_are_not_replaced(tmp_path):
+    synthetic(tmp_path / "sweep", [row(1)])
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "prices.parquet").write_text("dear")
+    with pytest.raises(GrokinterpError, match="more than tables"):
+        results.gather(tmp_path / "sweep", tmp_path / "mine")
+    assert (tmp_path / "mine" / "prices.parquet").read_text() == "dear"
 
 
 def test_no_runs_is_said(tmp_path):

@@ -144,13 +144,13 @@ def test_a_finished_sweep_is_reused_and_a_longer_recipe_adds_its_runs(tmp_path):
     assert (tmp_path / "sweep" / "small-seed0" / "config.json").stat().st_mtime_ns == before
 
 
-def test_another_config_under_a_runs_name_fails_that_run_alone(tmp_path):
+def test_a_damaged_config_fails_its_run_alone(tmp_path):
     recipe = {"name": "small", "config": SECTIONS, "seeds": 2}
     gi.sweep({**recipe, "seeds": [1]}, tmp_path / "sweep", executor=InThisProcess(), show_progress=False)
-    changed = {**SECTIONS, "optimizer": {**SECTIONS["optimizer"], "lr": 0.5}}
-    outcome = gi.sweep({**recipe, "config": changed}, tmp_path / "sweep", executor=InThisProcess(), show_progress=False)
+    (tmp_path / "sweep" / "small-seed1" / "config.json").write_text("{")
+    outcome = gi.sweep(recipe, tmp_path / "sweep", executor=InThisProcess(), show_progress=False)
     assert outcome.names("done") == ["small-seed0"]
-    assert "another config" in outcome.outcomes["small-seed1"].why
+    assert "config.json is not valid JSON" in outcome.outcomes["small-seed1"].why
 
 
 def test_replicas_train_one_shape_together_and_lose_none(tmp_path):

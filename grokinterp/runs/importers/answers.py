@@ -8,7 +8,7 @@ from torch import Tensor
 
 from grokinterp.config import RunConfig
 from grokinterp.runs.importers.checked import check_weights
-from grokinterp.runs.importers.recompute import Judge
+from grokinterp.runs.importers.judge import Judge
 from grokinterp.tasks import build_task
 
 

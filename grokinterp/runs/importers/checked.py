@@ -8,7 +8,7 @@ from torch import Tensor
 from grokinterp.config import RunConfig
 from grokinterp.errors import GrokinterpError
 from grokinterp.models.weights import is_trained, n_outputs, weight_specs
-from grokinterp.runs.importers.imported import Imported
+from grokinterp.runs.importers.imported import Imported, in_file
 from grokinterp.tasks import Task
 
 
@@ -61,10 +61,13 @@ def usable(imported: Imported, task: Task, left_out: list[str]) -> Iterator[tupl
     """
     kept = 0
     for step in imported.steps:
-        weights = plain(imported.weights(step), step)
-        check_weights(weights, imported.config, task)
+        name = imported.files.get(step)
+        with in_file(name):
+            weights = plain(imported.weights(step), step)
+            check_weights(weights, imported.config, task)
         if not all(bool(value.isfinite().all()) for value in weights.values()):
-            left_out.append(f"the checkpoint of step {step} holds weights that are not numbers and is left out")
+            where = f"{step}" if name is None else f"{step} ({name})"
+            left_out.append(f"the checkpoint of step {where} holds weights that are not numbers and is left out")
             continue
         kept += 1
         yield step, weights

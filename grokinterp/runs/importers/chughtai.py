@@ -33,11 +33,13 @@ from grokinterp.config import RunConfig
 from grokinterp.errors import GrokinterpError
 from grokinterp.models.weights import Weights
 from grokinterp.runs.importers.answers import answered_table
+from grokinterp.runs.importers.archive import unchecked
 from grokinterp.runs.importers.content import state_dict_of
 from grokinterp.runs.importers.csv_rows import rows_of_csv
-from grokinterp.runs.importers.fields import config_of, names_the_operation, number_in, tensor_of, text_in, whole_in
+from grokinterp.runs.importers.fields import against_shapes, number_in, tensor_of, text_in, whole_in
 from grokinterp.runs.importers.imported import Imported
 from grokinterp.runs.importers.numbering import Numbering, as_it_is, settle
+from grokinterp.runs.importers.sections import config_of, names_the_operation, said_of
 from grokinterp.runs.importers.series import series_of
 from grokinterp.runs.importers.source import Source, load_tensors
 
@@ -49,6 +51,13 @@ LAYERS = {"W_x", "W_y", "W", "W_U"}
 ALIASES = ("x_embed", "y_embed")
 CURVES = {"train_loss": "train_loss", "test_loss": "test_loss", "train_acc": "train_accuracy"}
 CURVES |= {"test_acc": "test_accuracy", "all_loss": "loss"}
+SAID = {
+    "task": {"operation": "group", "p": "group", "group": "group", "split_seed": "seed"},
+    "optimizer": {"lr": "lr", "weight_decay": "weight_decay", "betas": "betas"},
+    "train": {"steps": "num_epochs"},
+}
+"""Our fields, and theirs that say them."""
+
 WHOLE_LOSS = 15_000
 """Pairs up to which a loss in their tables is one mean."""
 
@@ -78,12 +87,13 @@ def read(source: Source, given: Mapping[str, Any]) -> Imported:
             "can't be imported (their transformers and OneLayerMLPs can)"
         )
     name, cfg = _cfg(source, given)
-    config = config_of(_sections(state, cfg, name), given, source.path)
+    sections = _sections(state, cfg, name)
+    config = config_of(sections, given, source.path)
     numbering, notes = as_it_is(config.task.n_elements), []
     if not names_the_operation(given):
-        config, numbering, notes = _settled(config, state, cfg, name, given)
+        config, numbering, notes = _settled(config, state, sections, given, source.path)
     n_epochs = whole_in(cfg, "num_epochs", name, config.train.steps)
-    states, left_out = _checkpoints(source, state, n_epochs)
+    states, files, left_out = _checkpoints(source, state, n_epochs)
     mask = _split(cfg, config.task.n_elements, name)
     rows, claims, about = _published(source, cfg, config, n_epochs)
     return Imported(
@@ -92,8 +102,10 @@ def read(source: Source, given: Mapping[str, Any]) -> Imported:
         steps=tuple(sorted(states)),
         weights=lambda step: _weights(states[step], numbering),
         metrics=rows,
-        notes=(*notes, *about, *left_out),
+        notes=(*notes, *_shapes(state, cfg), *about, *left_out),
         claims=claims,
+        said=said_of(sections, SAID, cfg),
+        files=files,
     )
 
 
@@ -178,17 +190,25 @@ def _model(state: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def _settled(
-    config: RunConfig, state: Mapping[str, Tensor], cfg: Mapping[str, Any], name: str, given: Mapping[str, Any]
+    config: RunConfig, state: Mapping[str, Tensor], sections: Mapping[str, Any], given: Mapping[str, Any], path: Path
 ) -> tuple[RunConfig, Numbering, list[str]]:
     """The config with the operation that the network computes; nothing to settle for a cyclic group."""
     unchanged = as_it_is(config.task.n_elements)
     if config.task.group is None:
         return config, unchanged, []
     found = settle(answered_table(config, _weights(state, unchanged)), [config.task.group], "the network")
-    sections = _sections(state, cfg, name)
     kept = {key: value for key, value in sections["task"].items() if key not in ("operation", "group")}
-    sections["task"] = {**kept, **found.task}
-    return config_of(sections, given, name), found.numbering, [found.note]
+    settled = {**sections, "task": {**kept, **found.task}}
+    return config_of(settled, given, path), found.numbering, [found.note]
+
+
+def _shapes(state: Mapping[str, Tensor], cfg: Mapping[str, Any]) -> list[str]:
+    """Where cfg.json says other widths of a OneLayerMLP than its tensors have."""
+    layers = cfg.get("layers")
+    if set(state) != LAYERS or not isinstance(layers, Mapping):
+        return []
+    model = _model(state)
+    return against_shapes(layers, {"embed_dim": model["d_model"], "hidden_dim": model["d_hidden"]})
 
 
 def _weights(state: Mapping[str, Tensor], numbering: Numbering) -> Weights:
@@ -222,17 +242,19 @@ def _mlp_weights(state: Mapping[str, Tensor], numbering: Numbering) -> Weights:
 
 def _checkpoints(
     source: Source, final: dict[str, Tensor], n_epochs: int
-) -> tuple[dict[int, dict[str, Tensor]], tuple[str, ...]]:
-    """State_dicts by step: the final one, and those in checkpoints/ where they can be read."""
+) -> tuple[dict[int, dict[str, Tensor]], dict[int, str], tuple[str, ...]]:
+    """State_dicts by step, the final one and those in checkpoints/ where they can be read, their files, and notes."""
     folder = (source.path if source.path.is_dir() else source.path.parent) / "checkpoints"
     if not folder.is_dir() or (source.path.is_file() and source.path.name != "model.pt"):
-        return {n_epochs: final}, ()
-    series = series_of(Source(folder), later=1)
+        return {n_epochs: final}, {}, ()
+    inside = Source(folder)
+    series = series_of(inside, later=1)
     try:
         found = {step: series.state_dict(step) for step in series.steps if step != n_epochs}
     except GrokinterpError as error:
-        return {n_epochs: final}, (f"the files in checkpoints/ are left out: {error}",)
-    return {**found, n_epochs: final}, series.notes
+        return {n_epochs: final}, {}, (f"the files in checkpoints/ are left out: {error}",)
+    files = {step: f"checkpoints/{name}" for step, name in series.files.items() if step != n_epochs}
+    return {**found, n_epochs: final}, files, (*series.notes, *unchecked(inside.files))
 
 
 def _split(cfg: Mapping[str, Any], n: int, name: str) -> Bool[np.ndarray, "n n"] | None:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from grokinterp.errors import GrokinterpError
+from grokinterp.runs.files import require_file
 
 
 def rows_of_csv(path: Path, columns: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -16,8 +17,9 @@ def rows_of_csv(path: Path, columns: Mapping[str, str]) -> list[dict[str, Any]]:
     The first of `columns` orders the lines, and a line without it is left out.
 
     Raises:
-        GrokinterpError: no CSV text, or none of the first column.
+        GrokinterpError: no permission to read it, no CSV text, or none of the first column.
     """
+    require_file(path)
     order = next(iter(columns))
     try:
         table = pd.read_csv(path, usecols=lambda name: name in columns, low_memory=False)

@@ -7,10 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grokinterp.config import RunConfig
 from grokinterp.errors import GrokinterpError
-from grokinterp.runs.importers.imported import SET as WHAT_IS_LEARNED
-from grokinterp.runs.importers.imported import laid_over, section_of
 
 LARGEST = 2**63
 """No number in a config is as large as this; infinities and what is no number are not below it."""
@@ -72,18 +69,10 @@ def text_in(values: Mapping[str, Any], name: str, source: str | Path, default: s
     return value
 
 
-def names_the_operation(given: Mapping[str, Any]) -> bool:
-    """Whether the sections that the user laid down say what was learned; who gives one such field means all."""
-    return any(section_of(given, "task").get(name) is not None for name in WHAT_IS_LEARNED)
-
-
-def config_of(inferred: Mapping[str, Any], given: Mapping[str, Any], source: str | Path) -> RunConfig:
-    """The inferred sections, overlaid by those that the user laid down.
-
-    Raises:
-        GrokinterpError: they make no config; says why.
-    """
-    sections = dict(inferred)
-    if names_the_operation(given):
-        sections["task"] = {k: v for k, v in sections.get("task", {}).items() if k not in WHAT_IS_LEARNED}
-    return RunConfig.from_mapping(laid_over(sections, given), source=str(source))
+def against_shapes(settings: Mapping[str, Any], by_shape: Mapping[str, int]) -> list[str]:
+    """A note for each number in a file's config that the shapes of its tensors contradict."""
+    return [
+        f"{name} is {str(settings[name])[:60]} in the file's config and {found} by the shapes of its tensors"
+        for name, found in by_shape.items()
+        if name in settings and settings[name] != found
+    ]

@@ -1,6 +1,7 @@
 """What a file does not say, found by trying: the operation and the activation that the weights compute best."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -8,8 +9,8 @@ from torch import Tensor
 
 from grokinterp.config import MODULAR_OPERATIONS, RunConfig
 from grokinterp.runs.importers.checked import check_weights, plain
-from grokinterp.runs.importers.imported import config_from, section_of
-from grokinterp.runs.importers.recompute import Judge
+from grokinterp.runs.importers.judge import Judge
+from grokinterp.runs.importers.sections import Sections, config_of, section_of
 from grokinterp.tasks import build_task
 from grokinterp.tasks.modular import modular_table
 
@@ -22,14 +23,15 @@ CLEARLY = (0.01, 0.5)
 CHANCE = 3.0
 """An accuracy below so many times 1 / p says nothing."""
 
+SURE = 0.9
+"""From this accuracy on no other operation can be computed much better."""
+
 Trial = tuple[tuple[float, float], str | None, str]
 """Accuracy and the loss with its sign turned; the activation; the operation."""
 
-Sections = Mapping[str, Mapping[str, Any]]
-
 
 def guessed_config(
-    inferred: Sections, given: Mapping[str, Any], name: str, weights: Callable[[RunConfig], Mapping[str, Tensor]]
+    inferred: Sections, given: Sections, path: Path, weights: Callable[[RunConfig], Mapping[str, Tensor]]
 ) -> tuple[RunConfig, list[str]]:
     """The config, and a note on what of it was found by trying.
 
@@ -39,19 +41,21 @@ def guessed_config(
 
     Args:
         inferred: Sections as far as they are known; given ones win.
+        path: What is imported; the run is called after it.
         weights: The last checkpoint's, complete under a config.
 
     Raises:
         GrokinterpError: the sections are no config, or the weights are not its network's.
     """
-    task = {**inferred.get("task", {}), **section_of(given, "task")}
-    model = {**inferred.get("model", {}), **section_of(given, "model")}
+    known: dict[str, Any] = {"name": path.stem or "imported", **inferred}
+    task = {**known.get("task", {}), **section_of(given, "task")}
+    model = {**known.get("model", {}), **section_of(given, "model")}
     operations = [] if {"operation", "group", "file", "table"} & set(task) else list(OPERATIONS)
     activations = [] if "activation" in model else ["relu", "gelu"]
     tried: list[Trial] = []
     for activation in activations or [None]:
         change = {} if activation is None else {"activation": activation}
-        config = config_from({**inferred, "model": {**inferred.get("model", {}), **change}}, given, name)
+        config = config_of({**known, "model": {**known.get("model", {}), **change}}, given, path)
         if not operations and not activations:
             return config, []
         scores = _scores(config, weights(config), operations)
@@ -64,10 +68,21 @@ def guessed_config(
         "model": {} if activation is None else {"activation": activation},
         "task": {"operation": operation} if operations else {},
     }
-    merged = {**inferred, **{key: {**inferred.get(key, {}), **fields} for key, fields in found.items()}}
+    merged = {**known, **{key: {**known.get(key, {}), **fields} for key, fields in found.items()}}
     words = [f"{field} {value}" for fields in found.values() for field, value in sorted(fields.items())]
     note = f"the file does not say {' and '.join(words)}; {fits}, with accuracy {accuracy:.4f} over all pairs"
-    return config_from(merged, given, name), [note]
+    return config_of(merged, given, path), [note]
+
+
+def doubted(config: RunConfig, weights: Mapping[str, Tensor], accuracy: float) -> list[str]:
+    """A note where the weights compute another operation clearly better than the config's, or nothing at all."""
+    task, chance = config.task, CHANCE / config.task.n_elements
+    what = f"task.operation {task.operation} is answered with accuracy {accuracy:.4f}"
+    if task.p is not None and task.operation in OPERATIONS and accuracy < SURE:
+        (best, _), operation = max((score, name) for name, score in _scores(config, weights, OPERATIONS).items())
+        if best >= max(chance, accuracy + CLEARLY[0]):
+            return [f"{what}, but {operation} with {best:.4f}"]
+    return [f"{what}, no better than chance"] if accuracy < chance else []
 
 
 def _best(tried: list[Trial]) -> Trial:
@@ -81,7 +96,9 @@ def _best(tried: list[Trial]) -> Trial:
     return first
 
 
-def _scores(config: RunConfig, weights: Mapping[str, Tensor], operations: list[str]) -> dict[str, tuple[float, float]]:
+def _scores(
+    config: RunConfig, weights: Mapping[str, Tensor], operations: Sequence[str]
+) -> dict[str, tuple[float, float]]:
     """Accuracy and the loss with its sign turned, by operation; of the config's own where none are to be tried."""
     task = build_task(config.task)
     check_weights(weights, config, task)

@@ -11,15 +11,13 @@ from grokinterp.config import ModelConfig, TaskConfig, TransformerConfig
 from grokinterp.errors import GrokinterpError
 from grokinterp.runs.importers.content import without_prefix
 from grokinterp.runs.importers.fields import tensor_of
-from grokinterp.runs.importers.imported import section_of
+from grokinterp.runs.importers.sections import Sections, section_of
 from grokinterp.tasks.layouts import build_layout
 
 LANDMARK = "embed.W_E"
 BUFFERS = (".mask", ".IGNORE")
 LAYOUTS = {name: build_layout(name, 0) for name in get_args(TaskConfig.model_fields["layout"].annotation)}
 """By name, for no elements: what is left of the vocabulary are the constant tokens."""
-
-Given = Mapping[str, Any]
 
 
 def is_hooked(weights: Mapping[str, Tensor] | None) -> bool:
@@ -44,13 +42,14 @@ def tensors_of(weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[s
     is an alias of it.
     """
     named, notes = without_prefix(weights, LANDMARK), []
+    embedding = tensor_of(named, LANDMARK, 2)
     kept = {}
     for name, value in named.items():
         if name.endswith(BUFFERS):
             continue
         if re.match(r"(embed|pos_embed|unembed|ln_final|blocks\.\d+)\.", name):
             kept[name] = value
-        elif not torch.equal(value, named[LANDMARK]):
+        elif not torch.equal(value, embedding):
             notes.append(f"the tensor {name} is no part of a HookedTransformer and is left out")
     return kept, notes
 
@@ -66,7 +65,7 @@ def completed(weights: Mapping[str, Tensor], model: ModelConfig) -> dict[str, Te
     if not isinstance(model, TransformerConfig):
         raise GrokinterpError(f"the file holds a transformer, not an {model.kind}; leave out --model.kind")
     d, heads, width = model.d_model, model.n_heads, model.head_width
-    like = weights["unembed.W_U"]
+    like = tensor_of(weights, "unembed.W_U", 2)
     full = {"unembed.b_U": like.new_zeros(like.shape[-1])}
     for block in range(model.n_layers):
         attn, mlp = f"blocks.{block}.attn.", f"blocks.{block}.mlp."
@@ -144,13 +143,18 @@ def architecture_of_cfg(cfg: Mapping[str, Any]) -> dict[str, Any]:
     return model
 
 
-def token_layout(weights: Mapping[str, Tensor], given: Given) -> dict[str, Any]:
+def shapes_of(model: Mapping[str, Any]) -> dict[str, int]:
+    """What shapes say of a network, under HookedTransformerConfig's names."""
+    return {name: model[name] for name in ("n_layers", "d_model", "n_heads", "d_head", "d_mlp")}
+
+
+def token_layout(weights: Mapping[str, Tensor], given: Sections) -> dict[str, Any]:
     """The task section's layout and p, from the length of a sequence and the size of the vocabulary.
 
     Raises:
         GrokinterpError: a length that no layout has.
     """
-    n_ctx, d_vocab = weights["pos_embed.W_pos"].shape[0], weights[LANDMARK].shape[0]
+    n_ctx, d_vocab = (tensor_of(weights, name, 2).shape[0] for name in ("pos_embed.W_pos", LANDMARK))
     fitting = [name for name, layout in LAYOUTS.items() if layout.n_ctx == n_ctx]
     asked = section_of(given, "task").get("layout")
     if asked is None and not fitting:

@@ -8,29 +8,31 @@ Widths, depth and LayerNorm follow from the tensors, the layout from the length 
 activation do not: they are tried. A folded LayerNorm, attention that is not causal, and the split are not to be seen.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
 
 from grokinterp.config import RunConfig
 from grokinterp.runs.importers.content import scalars, state_dict_of
+from grokinterp.runs.importers.fields import against_shapes
 from grokinterp.runs.importers.guess import guessed_config
 from grokinterp.runs.importers.hooked import (
     architecture,
     architecture_of_cfg,
     completed,
     is_hooked,
+    shapes_of,
     tensors_of,
     token_layout,
 )
-from grokinterp.runs.importers.imported import Imported, section_of
+from grokinterp.runs.importers.imported import Imported, in_file
+from grokinterp.runs.importers.sections import section_of
 from grokinterp.runs.importers.series import Series, curve_rows, decay_in, series_of
 from grokinterp.runs.importers.source import Source
 
 NAME = "hooked_folder"
 SUMMARY = "a HookedTransformer's state_dict, or a folder of them"
-FALLBACK = True
 
 
 def recognise(source: Source) -> bool:
@@ -49,26 +51,34 @@ def read(source: Source, given: Mapping[str, Any]) -> Imported:
 
 
 def imported_series(
-    source: Source, given: Mapping[str, Any], series: Series, state_dict: Any, claims: Mapping[str, float] | None = None
+    source: Source, given: Mapping[str, Any], series: Series, state_dict: Callable[[int], Mapping[str, Tensor]]
 ) -> Imported:
     """A series of HookedTransformer state_dicts as one run.
 
     Args:
         state_dict: The tensors at a step, in TransformerLens's names and orientation, buffers among them.
     """
-    tensors, notes = tensors_of(state_dict(series.steps[-1]))
+    last = series.steps[-1]
     cfg = cfg_beside(source, series)
-    model = {**architecture(tensors), **architecture_of_cfg(cfg)}
-    inferred = {"task": token_layout(tensors, given), "model": model, "train": {"steps": max(series.steps[-1], 1)}}
+    said = architecture_of_cfg(cfg)
+    with in_file(series.files.get(last)):
+        tensors, notes = tensors_of(state_dict(last))
+        shapes = architecture(tensors)
+        inferred = {
+            "task": token_layout(tensors, given),
+            "model": {**shapes, **said},
+            "train": {"steps": max(last, 1)},
+        }
 
     def weights(config: RunConfig, found: Mapping[str, Tensor] = tensors) -> dict[str, Tensor]:
         return completed(found, config.model)
 
-    config, guessed = guessed_config(inferred, given, source.path.stem or "imported", weights)
-    notes += [*series.notes, *guessed, *_decay_notes(series, config)]
+    with in_file(series.files.get(last)):
+        config, guessed = guessed_config(inferred, given, source.path, weights)
+    notes += [*series.notes, *guessed, *against_shapes(cfg, shapes_of(shapes)), *_decay_notes(series, config)]
     if config.model.kind == "transformer" and config.model.normalization == "LN" and "ln_final.w" not in tensors:
         notes.append("the file has no LayerNorm scales: they are taken to be folded into the weights")
-    if model["n_layers"] > 1 and "causal" not in {**model, **section_of(given, "model")}:
+    if shapes["n_layers"] > 1 and "causal" not in {**said, **section_of(given, "model")}:
         notes.append("attention is taken to be causal, which the tensors do not say; if not, give --model.no-causal")
     return Imported(
         config=config,
@@ -77,7 +87,8 @@ def imported_series(
         weights=lambda step: weights(config, tensors_of(state_dict(step))[0]),
         metrics=curve_rows(series),
         notes=tuple(notes),
-        claims=claims or {},
+        said={"model": said},
+        files=series.files,
     )
 
 

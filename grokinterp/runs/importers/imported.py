@@ -1,6 +1,7 @@
 """What an importer reads from other people's files, before it is written as a run directory."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,11 +9,8 @@ import numpy as np
 from jaxtyping import Bool
 from torch import Tensor
 
-from grokinterp.config import CUSTOM_OPERATION, GROUP_OPERATIONS, OPERATION_ALIASES, RunConfig
-from grokinterp.errors import GrokinterpError
-
-SET = ("operation", "p", "group", "file", "table")
-"""Fields of the task that say which elements there are."""
+from grokinterp.config import RunConfig
+from grokinterp.errors import ConfigError, GrokinterpError
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +26,8 @@ class Imported:
         notes: Sentences about what was assumed, left out or found to contradict; printed and kept.
         claims: What the file says of its last checkpoint, such as train_loss, to be compared with what the
             weights give.
+        said: Sections as far as the file itself has them, to be compared with what the user gave; no defaults.
+        files: The name of the file of a step, where there are several.
     """
 
     config: RunConfig
@@ -37,41 +37,21 @@ class Imported:
     metrics: list[dict[str, Any]] = field(default_factory=list)
     notes: tuple[str, ...] = ()
     claims: Mapping[str, float] = field(default_factory=dict)
+    said: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[int, str] = field(default_factory=dict)
 
 
-def config_from(inferred: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any], name: str) -> RunConfig:
-    """The config of a run called `name`: what was inferred, with the given sections laid over it field by field.
-
-    Raises:
-        GrokinterpError: together they are no config.
-    """
-    known = {"name": name, **{section: dict(fields) for section, fields in inferred.items()}}
-    task = section_of(given, "task")
-    if "task" in known and _is_of_another_set(task):
-        known["task"] = {key: value for key, value in known["task"].items() if key not in SET}
-    return RunConfig.from_mapping(laid_over(known, given), source="what is to be imported")
-
-
-def laid_over(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """Sections with others laid over them, field by field."""
-    merged = dict(base)
-    for section, fields in change.items():
-        below = merged.get(section)
-        both = isinstance(below, Mapping) and isinstance(fields, Mapping)
-        merged[section] = {**below, **fields} if both else fields
-    return merged
-
-
-def section_of(given: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """A given section; empty where there is none (and where it is no section, which the config refuses)."""
-    found = given.get(name)
-    return found if isinstance(found, Mapping) else {}
-
-
-def _is_of_another_set(task: Mapping[str, Any]) -> bool:
-    """Whether a given task says where its elements come from, so that an inferred modulus or group is void."""
-    operation = OPERATION_ALIASES.get(str(task.get("operation")), task.get("operation"))
-    return bool({"group", "file", "table"} & set(task)) or operation in (*GROUP_OPERATIONS, CUSTOM_OPERATION)
+@contextlib.contextmanager
+def in_file(name: str | None) -> Generator[None]:
+    """Put the file's name before what is refused about it; a wrong config is no file's fault."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except GrokinterpError as error:
+        if name is None or name in str(error):
+            raise
+        raise GrokinterpError(f"{name}: {error}") from None
 
 
 def mask_of_pairs(left: Any, right: Any, n: int) -> Bool[np.ndarray, "n n"]:

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from grokinterp.errors import GrokinterpError
+from grokinterp.runs.importers.archive import unchecked
 from grokinterp.runs.importers.checked import frozen_but_set, usable
+from grokinterp.runs.importers.guess import doubted
 from grokinterp.runs.importers.imported import Imported
-from grokinterp.runs.importers.recompute import Judge, contradictions
+from grokinterp.runs.importers.judge import Judge, contradictions
 from grokinterp.runs.importers.registry import find_format
+from grokinterp.runs.importers.sections import overruled, section_of
 from grokinterp.runs.importers.source import Source
 from grokinterp.runs.importers.writing import Draft, draft_run
 from grokinterp.tasks import build_task
@@ -66,7 +69,8 @@ def import_run(
     if not imported.steps:
         raise GrokinterpError(f"{source.path} holds no checkpoint; there is nothing to import")
     with draft_run(target) as draft:
-        recomputed, notes = _fill(draft, imported)
+        recomputed, notes = _fill(draft, imported, given or {})
+        notes += unchecked(source.files)
         about = {"name": source.path.name, "sha256": source.digests()}
         draft.finish(format=module.NAME, source=about, notes=notes, recomputed=recomputed)
     return ImportReport(target, module.NAME, tuple(draft.steps), recomputed, tuple(notes))
@@ -82,12 +86,12 @@ def refuse_occupied(target: Path) -> None:
         raise GrokinterpError(f"{target} is there already; choose another --out")
 
 
-def _fill(draft: Draft, imported: Imported) -> tuple[dict[str, float], list[str]]:
+def _fill(draft: Draft, imported: Imported, given: Mapping[str, Any]) -> tuple[dict[str, float], list[str]]:
     """Write everything but the provenance; what the last checkpoint was found to do, and the notes."""
     config, task, mask = imported.config, build_task(imported.config.task), imported.train_mask
     if mask is not None and (mask.shape != task.table.shape or (mask & ~task.defined).any()):
         raise GrokinterpError(f"the split in the file is not one of the pairs of {task.name}; check --task")
-    notes, found, recomputed, weights = list(imported.notes), {}, {}, {}
+    notes, found, recomputed, weights = [*imported.notes, *_against_given(imported, given)], {}, {}, {}
     draft.write_task(config, task, mask)
     judge = Judge(config, task)
     for step, weights in usable(imported, task, notes):
@@ -99,8 +103,22 @@ def _fill(draft: Draft, imported: Imported) -> tuple[dict[str, float], list[str]
     if mask is None:
         notes.append("which pairs were trained on is not known, so nothing is measured on train or test pairs apart")
         notes.append(f"task.frac_train {config.task.frac_train:g} is not checked against anything")
+    if {"operation", "p"} & set(section_of(given, "task")) or "operation" in section_of(imported.said, "task"):
+        notes += doubted(config, weights, recomputed["accuracy"])
     notes += odd + frozen_but_set(weights, config, task) + _compare(imported, recomputed, draft.steps[-1])
     return recomputed, list(dict.fromkeys(notes))
+
+
+def _against_given(imported: Imported, given: Mapping[str, Any]) -> list[str]:
+    """Notes about what the user gave that the file, its split or its checkpoints contradict."""
+    config, mask, last = imported.config, imported.train_mask, imported.steps[-1]
+    notes = overruled(imported.said, given, config)
+    if mask is not None and "frac_train" in section_of(given, "task") and config.task.n_train != mask.sum():
+        share = mask.sum() / config.task.n_pairs
+        notes.append(f"task.frac_train is {config.task.frac_train:g} as given and {share:.4g} by the split")
+    if "steps" in section_of(given, "train") and config.train.steps < last:
+        notes.append(f"train.steps is {config.train.steps} as given and the last checkpoint is of step {last}")
+    return notes
 
 
 def _rows(

@@ -20,7 +20,7 @@ where no other's do; else the split is not known.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,17 +30,17 @@ from torch import Tensor
 from grokinterp.config import RunConfig
 from grokinterp.errors import GrokinterpError
 from grokinterp.runs.importers.content import scalars, state_dict_of
-from grokinterp.runs.importers.fields import tensor_of
+from grokinterp.runs.importers.fields import against_shapes, tensor_of
 from grokinterp.runs.importers.guess import guessed_config
-from grokinterp.runs.importers.imported import Imported, section_of
-from grokinterp.runs.importers.nanda_split import find_split, split_of_pairs
+from grokinterp.runs.importers.imported import Imported, in_file
+from grokinterp.runs.importers.nanda_split import DEFAULT_FRACTION, find_split, split_of_pairs
+from grokinterp.runs.importers.sections import laid_over, names_the_operation, section_of
 from grokinterp.runs.importers.series import decay_in, series_of
 from grokinterp.runs.importers.source import Source
 from grokinterp.runs.importers.transposed import is_transposed, transposed_model, transposed_weights
 
 NAME = "nanda"
 SUMMARY = "files of Nanda et al.'s progress-measures-paper"
-FALLBACK = True  # after the pizza, whose layout is the same and which has a config beside it
 
 OPERATIONS = {"add": "x+y", "subtract": "x-y", "x2xyy2": "x^2+xy+y^2"}
 ACTIVATIONS = {"ReLU": "relu", "GeLU": "gelu"}
@@ -52,6 +52,7 @@ class Files:
     """What was found: state_dicts by step, and the dict that has the most beside them.
 
     shiftable: The steps are the file's epochs, which may be one less than the steps.
+    files: The name of the file of a step, where there are several.
     """
 
     steps: tuple[int, ...]
@@ -60,6 +61,7 @@ class Files:
     rows: list[dict[str, Any]]
     notes: tuple[str, ...] = ()
     shiftable: bool = False
+    files: Mapping[int, str] = field(default_factory=dict)
 
 
 def recognise(source: Source) -> bool:
@@ -76,28 +78,39 @@ def read(source: Source, given: Mapping[str, Any]) -> Imported:
     """
     files = _files(source)
     settings = scalars(files.about.get("config"))
-    last = files.state(files.steps[-1])
-    if not is_transposed(last):
-        raise GrokinterpError(f"the weights of step {files.steps[-1]} are of another layout; import them apart")
-    p = tensor_of(last, "embed.W_E", 2).shape[1] - 1
-    inferred = {
-        "task": {"p": p, "layout": "a b =", **_task_of(settings)},
-        "model": {**transposed_model(last), **_activation_of(settings)},
-        "optimizer": _optimizer_of(settings),
-        "train": {"steps": max(files.steps[-1], 1)},
-    }
-    config, guessed = guessed_config(inferred, given, source.path.stem or "imported", lambda _: _weights(last, p))
-    notes = [*files.notes, *guessed, *_contradictions(settings, files.about, config, p)]
+    with in_file(files.files.get(files.steps[-1])):
+        last = files.state(files.steps[-1])
+        if not is_transposed(last):
+            raise GrokinterpError(f"the weights of step {files.steps[-1]} are of another layout; import them apart")
+        p, shapes = tensor_of(last, "embed.W_E", 2).shape[1] - 1, transposed_model(last)
+        said = _said(settings, given)
+        assumed = {
+            "task": {"p": p, "layout": "a b =", "frac_train": DEFAULT_FRACTION},
+            "model": shapes,
+            "train": {"steps": max(files.steps[-1], 1)},
+        }
+        config, guessed = guessed_config(laid_over(assumed, said), given, source.path, lambda _: _weights(last, p))
+    notes = [*files.notes, *guessed, *_contradictions(settings, files.about, config, shapes | {"p": p})]
     notes.append("its output for '=' is left out, and losses are over the answers alone")
-    imported = Imported(config, None, files.steps, lambda step: _weights(files.state(step), p), files.rows)
+    if "train_losses" in files.about:
+        said["train"] = {"steps": files.steps[-1]}
+    imported = Imported(
+        config, None, files.steps, lambda step: _weights(files.state(step), p), files.rows, tuple(notes), said=said
+    )
     mask, later, about_split = _split(files, imported, settings)
     if mask is not None:
         config = _with_fraction(config, mask, given)
     steps = tuple(step + later for step in files.steps)
-    if later:
+    if later and "steps" not in section_of(given, "train"):
         config = config.model_copy(update={"train": config.train.model_copy(update={"steps": steps[-1]})})
-    return Imported(
-        config, mask, steps, lambda step: _weights(files.state(step - later), p), files.rows, (*notes, *about_split)
+    return replace(
+        imported,
+        config=config,
+        train_mask=mask,
+        steps=steps,
+        weights=lambda step: _weights(files.state(step - later), p),
+        notes=(*notes, *about_split),
+        files={step + later: name for step, name in files.files.items()},
     )
 
 
@@ -140,7 +153,8 @@ def _files(source: Source) -> Files:
     known = "train_losses" in about or "epoch" in about or len(found) > 1
     notes = series.notes if len(found) == 1 and not known else ()
     ordered = [rows[step] for step in sorted(rows)]
-    return Files(tuple(sorted(found)), lambda step: series.state_dict(found[step]), about, ordered, notes)
+    names = {step: series.files[named] for step, named in found.items() if named in series.files}
+    return Files(tuple(sorted(found)), lambda step: series.state_dict(found[step]), about, ordered, notes, files=names)
 
 
 def _step(named: int, inside: Mapping[str, Any]) -> int:
@@ -188,36 +202,32 @@ def _curves(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [rows[step] for step in sorted(rows)]
 
 
-def _task_of(settings: Mapping[str, Any]) -> dict[str, Any]:
-    task: dict[str, Any] = {"frac_train": settings.get("frac_train", 0.3)}
-    if "fn_name" in settings:
-        if settings["fn_name"] not in OPERATIONS:
-            raise GrokinterpError(
-                f"its config has fn_name {settings['fn_name']!r}, which is none of {', '.join(OPERATIONS)}; "
-                "say what was trained with --task.operation"
-            )
-        task["operation"] = OPERATIONS[settings["fn_name"]]
-    return task
+def _said(settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The sections that the file's config says.
+
+    Raises:
+        GrokinterpError: an operation of another name, where the user does not say which one it is.
+    """
+    task: dict[str, Any] = {name: settings[name] for name in ("frac_train",) if name in settings}
+    operation = OPERATIONS.get(str(settings.get("fn_name")))
+    if operation is not None:
+        task["operation"] = operation
+    elif "fn_name" in settings and not names_the_operation(given):
+        raise GrokinterpError(
+            f"its config has fn_name {str(settings['fn_name'])[:60]!r}, which is none of {', '.join(OPERATIONS)}; "
+            "say what was trained with --task.operation"
+        )
+    activation = ACTIVATIONS.get(str(settings.get("act_type")))
+    numbers = {name: settings[name] for name in ("lr", "weight_decay") if isinstance(settings.get(name), int | float)}
+    return {"task": task, "model": {} if activation is None else {"activation": activation}, "optimizer": numbers}
 
 
-def _activation_of(settings: Mapping[str, Any]) -> dict[str, Any]:
-    known = ACTIVATIONS.get(str(settings.get("act_type")))
-    return {} if known is None else {"activation": known}
-
-
-def _optimizer_of(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: settings[name] for name in ("lr", "weight_decay") if isinstance(settings.get(name), int | float)}
-
-
-def _contradictions(settings: Mapping[str, Any], about: Mapping[str, Any], config: RunConfig, p: int) -> list[str]:
+def _contradictions(
+    settings: Mapping[str, Any], about: Mapping[str, Any], config: RunConfig, shapes: Mapping[str, Any]
+) -> list[str]:
     """Where the config, the optimizer's state and the shapes disagree."""
-    model = config.model.model_dump()
-    by_shape = {"p": p, "d_model": model["d_model"], "num_heads": model["n_heads"], "num_layers": model["n_layers"]}
-    notes = [
-        f"{name} is {settings[name]} in the file's config and {value} by the shapes of its tensors"
-        for name, value in by_shape.items()
-        if name in settings and settings[name] != value
-    ]
+    ours = {"p": "p", "d_model": "d_model", "num_heads": "n_heads", "num_layers": "n_layers"}
+    notes = against_shapes(settings, {name: shapes[own] for name, own in ours.items()})
     decay, mine = decay_in(about), config.optimizer.weight_decay
     if decay is not None and decay != mine:
         notes.append(f"weight decay is {decay:g} in the optimizer's state and {mine:g} in the config")

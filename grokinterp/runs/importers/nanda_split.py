@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from grokinterp.config import train_size
 from grokinterp.errors import GrokinterpError
 from grokinterp.runs.importers.imported import Imported, mask_of_pairs
-from grokinterp.runs.importers.recompute import Judge
+from grokinterp.runs.importers.judge import Judge
 from grokinterp.tasks import build_task
 
 SEEDS = range(10)

@@ -47,15 +47,23 @@ from torch import Tensor
 from grokinterp.config import RunConfig
 from grokinterp.errors import GrokinterpError
 from grokinterp.models.weights import Weights
-from grokinterp.runs.importers.fields import config_of, names_the_operation, number_in, tensor_of, text_in, whole_in
+from grokinterp.runs.importers.fields import against_shapes, number_in, tensor_of, text_in, whole_in
 from grokinterp.runs.importers.imported import Imported
 from grokinterp.runs.importers.openai_grok_task import VOCABULARY, operator_of, task_section, tokens_of, train_pairs
+from grokinterp.runs.importers.sections import config_of, names_the_operation, said_of
 from grokinterp.runs.importers.source import Source, load_tensors
 
 NAME = "openai_grok"
 SUMMARY = "Power et al. 2022, openai/grok: Lightning checkpoints epoch_N.ckpt"
 
 BLOCKS = "decoder.blocks."
+SAID = {
+    "task": {"operation": "math_operator", "p": "math_operator", "group": "math_operator"},
+    "model": {"activation": "non_linearity"},
+    "optimizer": {"lr": "max_lr", "weight_decay": "weight_decay", "warmup_steps": "warmup_steps"},
+}
+"""Our fields, and theirs that say them."""
+
 LANDMARKS = ("embedding.weight", "linear.weight", BLOCKS + "0.self_attn.Wo.weight", BLOCKS + "0.ffn_norm.weight")
 
 
@@ -78,14 +86,18 @@ def read(source: Source, given: Mapping[str, Any]) -> Imported:
         raise GrokinterpError(f"{files[max(files)]} holds no network of openai/grok; take it out of the folder")
     operator, n_noisy = operator_of(hparams, source.path)
     _check_vocabulary(state, source.path)
-    config = config_of(_sections(state, hparams, operator, source.path, max(files)), given, source.path)
+    sections = _sections(state, hparams, operator, source.path, max(files))
+    config = config_of(sections, given, source.path)
     tokens = tokens_of(operator)
+    shapes = {name: sections["model"][name] for name in ("n_layers", "n_heads", "d_model")}
     return Imported(
         config=config,
         train_mask=None if names_the_operation(given) else _split(config, train_pairs(operator, hparams, source.path)),
         steps=tuple(sorted(files)),
         weights=partial(_weights_of, files, tokens, config.model.n_layers),
-        notes=tuple(_notes(content, hparams, n_noisy)),
+        notes=(*against_shapes(hparams, shapes), *_notes(content, hparams, n_noisy)),
+        said=said_of(sections, SAID, hparams),
+        files={step: path.name for step, path in files.items()} if len(files) > 1 else {},
     )
 
 

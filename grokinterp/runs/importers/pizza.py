@@ -35,8 +35,9 @@ from torch import Tensor
 from grokinterp.errors import GrokinterpError
 from grokinterp.models.weights import Weights
 from grokinterp.runs.importers.content import state_dict_of
-from grokinterp.runs.importers.fields import config_of, names_the_operation, number_in, tensor_of, text_in, whole_in
-from grokinterp.runs.importers.imported import Imported, section_of
+from grokinterp.runs.importers.fields import against_shapes, number_in, tensor_of, text_in, whole_in
+from grokinterp.runs.importers.imported import Imported
+from grokinterp.runs.importers.sections import config_of, names_the_operation, said_of, section_of
 from grokinterp.runs.importers.source import Source
 from grokinterp.runs.importers.transposed import is_transposed, transposed_model, transposed_weights
 
@@ -52,6 +53,14 @@ LINEAR = {
     "X": ("embed1", "embed2", "unembed", "l1"),
 }
 """Modules of each linear network."""
+
+SAID = {
+    "task": {"operation": "funcs", "p": "C", "frac_train": "frac"},
+    "model": {"attention_rate": "attn_coeff", "activation": "act_fn"},
+    "optimizer": {"lr": "lr", "weight_decay": "weight_decay"},
+    "train": {"steps": "epoch"},
+}
+"""Our fields, and theirs that say them."""
 
 NO_MASK = "attention_dir in their config says 'casual', but their code applies no mask: the import has causal False"
 
@@ -86,12 +95,16 @@ def read(source: Source, given: Mapping[str, Any]) -> Imported:
     else:
         sections, weights, notes = _linear(state, config, name, given)
     sections |= _training(config, name)
+    settings = config_of(sections, given, source.path)
+    # a function that is not the sum is not evaluated, so nothing is said of the operation
+    known = set(config) if _is_sum(config, name, sections["task"]["p"]) else set(config) - {"funcs"}
     return Imported(
-        config=config_of(sections, given, source.path),
+        config=settings,
         train_mask=None,
-        steps=(sections["train"]["steps"],),
+        steps=(sections["train"]["steps"] if "epoch" in config else settings.train.steps,),
         weights=lambda _: weights,
         notes=("their split was drawn without a seed", *notes),
+        said=said_of(sections, SAID, known),
     )
 
 
@@ -132,19 +145,25 @@ def _task(config: Mapping[str, Any], name: str, n: int, given: Mapping[str, Any]
     """
     if whole_in(config, "C", name, n) != n:
         raise GrokinterpError(f"{name} has C {config['C']}, but the tensors have {n} numbers; correct the file")
-    function = "".join(text_in(config, "funcs", name, f"lambda x: (x[0]+x[1])%{n}").split())
-    if function != f"lambdax:(x[0]+x[1])%{n}" and not names_the_operation(given):
+    if not _is_sum(config, name, n) and not names_the_operation(given):
         raise GrokinterpError(
-            f"{name} has the function {function[:60]!r}, which is not run; say what was learned with --task.operation "
-            "or --task.file"
+            f"{name} has the function {config['funcs'][:60]!r}, which is not run; say what was learned with "
+            "--task.operation or --task.file"
         )
     return {"operation": "x+y", "p": n, "layout": "a b", "frac_train": float(number_in(config, "frac", name, 0.8))}
+
+
+def _is_sum(config: Mapping[str, Any], name: str, n: int) -> bool:
+    """Whether their function is x + y mod n, which it is where the config has none."""
+    written = text_in(config, "funcs", name, f"lambda x: (x[0]+x[1])%{n}")
+    return "".join(written.split()) == f"lambdax:(x[0]+x[1])%{n}"
 
 
 def _transformer(
     state: Mapping[str, Tensor], config: Mapping[str, Any], name: str, given: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
-    rate = section_of(given, "model").get("attention_rate", config.get("attn_coeff"))
+    rate = config.get("attn_coeff")
+    rate = section_of(given, "model").get("attention_rate") if rate is None else rate
     if rate is None:
         raise GrokinterpError(
             f"there is no {name} with attn_coeff, the share of softmax in its attention, which the weights do not "
@@ -161,6 +180,7 @@ def _transformer(
             "the output for '='"
         )
     model = transposed_model(state)
+    notes += against_shapes(config, {name: model[name] for name in ("n_heads", "n_layers", "d_model")})
     model["activation"] = ACTIVATIONS[text_in(config, "act_fn", name, "ReLU").lower()]
     return {"task": task, "model": {**model, "causal": False, "attention_rate": rate}}, notes
 

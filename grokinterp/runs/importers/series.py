@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,13 @@ class Series:
         steps: Ascending.
         content: What the file of a step holds, read when it is asked for.
         notes: About steps that were guessed and files left out.
+        files: The name of the file of a step; empty where there is but one.
     """
 
     steps: tuple[int, ...]
     content: Callable[[int], Any]
     notes: tuple[str, ...] = ()
+    files: Mapping[int, str] = field(default_factory=dict)
 
     def state_dict(self, step: int) -> dict[str, Tensor]:
         """The tensors of a step.
@@ -43,7 +45,8 @@ class Series:
         """
         found = state_dict_of(self.content(step))
         if found is None:
-            raise GrokinterpError(f"the file of step {step} holds no state_dict; take it out of the folder")
+            name = self.files.get(step, "the file")
+            raise GrokinterpError(f"{name} holds no state_dict; take it out of the folder")
         return found
 
 
@@ -79,7 +82,8 @@ def series_of(source: Source, later: int = 0) -> Series:
             continue
         numbered[step] = path
         notes.append(f"the step of {path.name} is taken to be {step}")
-    return Series(tuple(sorted(numbered)), lambda step: load_tensors(numbered[step]), tuple(notes))
+    names = {step: path.name for step, path in numbered.items()}
+    return Series(tuple(sorted(numbered)), lambda step: load_tensors(numbered[step]), tuple(notes), names)
 
 
 def _of_one(source: Source, later: int) -> Series:

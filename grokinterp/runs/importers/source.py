@@ -2,7 +2,7 @@
 
 import json
 import pickle
-import zipfile
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -14,12 +14,9 @@ import torch
 from torch import Tensor
 
 from grokinterp.errors import GrokinterpError
-from grokinterp.runs.files import sha256
+from grokinterp.runs.files import TENSOR_SUFFIXES, require_file, sha256
+from grokinterp.runs.importers.archive import MAX_INFLATION, check_archive
 from grokinterp.runs.importers.lightning import STAND_INS
-
-TENSOR_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
-MAX_INFLATION = 4
-"""torch stores tensors uncompressed; a zip that grows more than this is no checkpoint."""
 
 
 class Source:
@@ -29,6 +26,8 @@ class Source:
         self.path = Path(path)
         if not self.path.exists():
             raise GrokinterpError(f"there is nothing at {self.path}; check the path")
+        if not self.path.is_dir():
+            require_file(self.path)
         self._beside: set[Path] = set()
 
     def digests(self, beside: Iterable[str] = ()) -> dict[str, str]:
@@ -67,6 +66,7 @@ class Source:
         path = (self.path if self.path.is_dir() else self.path.parent) / name
         if not path.is_file():
             return None
+        require_file(path)
         self._beside.add(path)
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
@@ -81,14 +81,15 @@ def load_tensors(path: Path) -> Any:
     """What a .pt, .pth, .ckpt or .safetensors file holds; code in it is never run.
 
     Raises:
-        GrokinterpError: damaged, inflated, or in need of full unpickling.
+        GrokinterpError: no permission to read it, damaged, inflated, or in need of full unpickling.
     """
+    require_file(path)
     if path.suffix == ".safetensors":
         try:
             return safetensors.torch.load_file(path)
         except (safetensors.SafetensorError, OSError) as error:
             raise GrokinterpError(f"{path} is damaged ({error}); get it again") from None
-    _refuse_inflated(path)
+    check_archive(path)
     content = _load_pickled(path)
     _refuse_strides(path, content)
     return content
@@ -96,7 +97,8 @@ def load_tensors(path: Path) -> Any:
 
 def _load_pickled(path: Path) -> Any:
     try:
-        with torch.serialization.safe_globals(STAND_INS):
+        with torch.serialization.safe_globals(STAND_INS), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what torch finds odd in a file the refusal says enough
             return torch.load(path, weights_only=True, map_location="cpu")
     except pickle.UnpicklingError as error:
         raise GrokinterpError(_why_refused(path, str(error))) from None
@@ -104,21 +106,6 @@ def _load_pickled(path: Path) -> Any:
         raise
     except Exception as error:  # torch raises many kinds for a damaged file
         raise GrokinterpError(f"{path} is damaged or no torch file ({type(error).__name__}); get it again") from None
-
-
-def _refuse_inflated(path: Path) -> None:
-    try:
-        if not zipfile.is_zipfile(path):
-            return
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError):
-        raise GrokinterpError(f"{path} is damaged or no torch file (BadZipFile); get it again") from None
-    if size > MAX_INFLATION * max(path.stat().st_size, 2**20):
-        raise GrokinterpError(
-            f"{path} would unpack to {size:,} bytes, {size // max(path.stat().st_size, 1):,} times its size; "
-            "torch does not compress, so this is no checkpoint"
-        )
 
 
 def _refuse_strides(path: Path, content: Any) -> None:

@@ -28,21 +28,26 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from grokinterp.config import RunConfig
 from grokinterp.errors import GrokinterpError
 from grokinterp.models.weights import Weights
+from grokinterp.runs.files import require_file
 from grokinterp.runs.importers.answers import answered_table
-from grokinterp.runs.importers.fields import config_of, names_the_operation, tensor_of, text_in
-from grokinterp.runs.importers.imported import Imported, section_of
+from grokinterp.runs.importers.fields import against_shapes, tensor_of, text_in
+from grokinterp.runs.importers.imported import Imported
 from grokinterp.runs.importers.numbering import Settlement, as_it_is, groups_of_order, settle
+from grokinterp.runs.importers.sections import config_of, names_the_operation, said_of
 from grokinterp.runs.importers.series import decay_in
 from grokinterp.runs.importers.source import Source, load_tensors
+from grokinterp.tasks import build_task
 
 NAME = "stander"
 SUMMARY = "Stander et al. 2024, sn-grok: EPOCH.pth or full_run.pth of an SnMLP, with data.parquet"
 
 TENSORS = {"lembed.weight", "rembed.weight", "linear.weight", "unembed.weight", "unembed.bias"}
 INDICES = ("index_left", "index_right", "index_target")
-FULL_RUN = "full_run"
+SAID = {"model": {"activation": "act_fn"}, "optimizer": {"weight_decay": "weight_decay"}}
+"""Our fields, and theirs that say them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +69,11 @@ def read(source: Source, given: Mapping[str, Any]) -> Imported:
     Raises:
         GrokinterpError: an activation that is not offered, or a damaged file.
     """
-    states, about = _checkpoints(source)
+    states, files, about = _checkpoints(source)
     last = states[max(states)]
     n = tensor_of(last, "unembed.weight", 2).shape[0]
     data = _data(source, n)
-    sections, notes = _sections(last, source, given)
+    sections, settings, notes = _sections(last, source)
     config = config_of(sections | {"task": {"operation": "x+y", "p": n, "layout": "a b"}}, given, source.path)
     settled = Settlement({}, as_it_is(config.task.n_elements), "the operation is the one that was given")
     if not names_the_operation(given):
@@ -78,12 +83,16 @@ def read(source: Source, given: Mapping[str, Any]) -> Imported:
         if data is not None:
             task["frac_train"] = float(data.in_train.mean())
         config = config_of(sections | {"task": task}, given, source.path)
+    elif data is not None:
+        notes += _against_data(config, data)
     return Imported(
         config=config,
         train_mask=None if data is None else settled.numbering.pairs(data.in_train),
         steps=tuple(sorted(states)),
         weights=lambda step: _weights(states[step], settled.numbering.rows),
         notes=(settled.note, *notes, *about),
+        said=said_of(sections, SAID, settings),
+        files=files,
     )
 
 
@@ -95,21 +104,21 @@ def _state(content: Any) -> dict[str, Tensor] | None:
     return dict(inner) if isinstance(inner, Mapping) and set(inner) == TENSORS else None
 
 
-def _checkpoints(source: Source) -> tuple[dict[int, dict[str, Tensor]], list[str]]:
-    """State_dicts by step, and notes about what was left out.
+def _checkpoints(source: Source) -> tuple[dict[int, dict[str, Tensor]], dict[int, str], list[str]]:
+    """State_dicts by step, the files of those that have one each, and notes about what was left out.
 
     They are small (a megabyte or less each), and full_run.pth holds all of them in one file anyway.
     """
     states: dict[int, dict[str, Tensor]] = {}
     ends: list[tuple[str, dict[str, Tensor]]] = []
-    notes = []
+    notes, files = [], {}
     for path in source.files:
         content = source.content if path == source.path else load_tensors(path)
         state = _state(content)
         if state is None:
             notes.append(f"{path.name} holds no SnMLP and is left out")
         elif path.stem.isdigit() and len(path.stem) <= 12:
-            states[int(path.stem) + 1] = state
+            states[int(path.stem) + 1], files[int(path.stem) + 1] = state, path.name
         else:
             states |= _series_in(content, path)
             ends.append((path.name, state))
@@ -119,7 +128,7 @@ def _checkpoints(source: Source) -> tuple[dict[int, dict[str, Tensor]], list[str
         step = max(states, default=0) + 1
         states[step] = state
         notes.append(f"the step of the last weights in {name} is not known; it is called step {step}")
-    return states, notes
+    return states, files, notes
 
 
 def _series_in(content: Any, path: Path) -> dict[int, dict[str, Tensor]]:
@@ -145,6 +154,7 @@ def _data(source: Source, n: int) -> Data | None:
     path = (source.path if source.path.is_dir() else source.path.parent) / "data.parquet"
     if not path.is_file():
         return None
+    require_file(path)
     try:
         rows = pd.read_parquet(path, columns=[*INDICES, "in_train"])
         values = np.stack([rows[name].to_numpy(dtype=np.int64) for name in (*INDICES, "in_train")])
@@ -164,11 +174,19 @@ def _data(source: Source, n: int) -> Data | None:
     return Data(table, mask)
 
 
-def _sections(
-    state: Mapping[str, Tensor], source: Source, given: Mapping[str, Any]
-) -> tuple[dict[str, Any], list[str]]:
-    """The model that the shapes say, and notes on where the file's config says something else."""
-    content, notes = source.first, []
+def _against_data(config: RunConfig, data: Data) -> list[str]:
+    """A note where the operation that the user gave is not the one in data.parquet."""
+    share = (
+        float((build_task(config.task).table == data.table).mean()) if config.task.n_elements == len(data.table) else 0
+    )
+    if share == 1:
+        return []
+    return [f"task.operation is {config.task.operation} as given and data.parquet agrees with {share:.1%} of it"]
+
+
+def _sections(state: Mapping[str, Tensor], source: Source) -> tuple[dict[str, Any], set[str], list[str]]:
+    """The model that the shapes say, the settings that the file has, and notes on where the two disagree."""
+    content = source.first
     config = content.get("config") if isinstance(content, Mapping) else None
     config = config if isinstance(config, Mapping) else {}
     model = config["model"] if isinstance(config.get("model"), Mapping) else config
@@ -178,27 +196,26 @@ def _sections(
         raise GrokinterpError(f"{name} has act_fn {act}; an mlp here has relu or gelu, so it can't be imported")
     width, hidden = tensor_of(state, "lembed.weight", 2).shape[1], tensor_of(state, "linear.weight", 2).shape[0]
     n = tensor_of(state, "unembed.weight", 2).shape[0]
-    for field, found in (("embed_dim", width), ("model_dim", hidden), ("vocab_size", n)):
-        if field in model and model[field] != found:
-            notes.append(f"{field} is {model[field]!r} in the file's config, and {found} by the weights")
+    notes = against_shapes(model, {"embed_dim": width, "model_dim": hidden, "vocab_size": n})
     notes.append("their first layer has no bias; ours is zero")
     shape = {"kind": "mlp", "n_layers": 1, "input": "separate", "d_model": width, "d_hidden": hidden}
-    optimizer, about = _optimizer(content, config, given)
+    optimizer, settings, about = _optimizer(content, config)
     sections = {"name": "sn-grok", "model": {**shape, "activation": act, "biases": "all"}, "optimizer": optimizer}
-    return sections, notes + about
+    return sections, settings | ({"act_fn"} & set(model)), notes + about
 
 
-def _optimizer(content: Any, config: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The weight decay that the optimizer's state says, with a note where the config says another."""
+def _optimizer(content: Any, config: Mapping[str, Any]) -> tuple[dict[str, Any], set[str], list[str]]:
+    """The weight decay of the optimizer's state, whether anything says it, and a note where the config differs."""
     decay = decay_in(content)
     section = config.get("optimizer")
     said = section.get("weight_decay", section.get("wd")) if isinstance(section, Mapping) else None
-    said = section_of(given, "optimizer").get("weight_decay", said)
     notes = []
     if decay is not None and isinstance(said, int | float) and said != decay:
         notes.append(f"weight_decay is {said:g} in the config, and {decay:g} in the optimizer's state, which acted")
     used = decay if decay is not None else said
-    return {"warmup_steps": 0, "weight_decay": float(used) if isinstance(used, int | float) else 1.0}, notes
+    if not isinstance(used, int | float):
+        return {"warmup_steps": 0, "weight_decay": 1.0}, set(), notes
+    return {"warmup_steps": 0, "weight_decay": float(used)}, {"weight_decay"}, notes
 
 
 def _weights(state: Mapping[str, Tensor], rows: Any) -> Weights:

@@ -21,9 +21,11 @@ from torch import Tensor
 from grokinterp.errors import GrokinterpError
 from grokinterp.runs.importers.checked import check_weights, plain
 from grokinterp.runs.importers.content import state_dict_of, without_prefix
+from grokinterp.runs.importers.fields import tensor_of
 from grokinterp.runs.importers.hooked_folder import cfg_beside, imported_series
-from grokinterp.runs.importers.imported import Imported, section_of
-from grokinterp.runs.importers.recompute import Judge
+from grokinterp.runs.importers.imported import Imported, in_file
+from grokinterp.runs.importers.judge import Judge
+from grokinterp.runs.importers.sections import section_of
 from grokinterp.runs.importers.series import Series, series_of
 from grokinterp.runs.importers.source import Source
 from grokinterp.tasks import build_task
@@ -72,7 +74,9 @@ def read(source: Source, given: Mapping[str, Any]) -> Imported:
     known = section_of(given, "model").get("n_heads", cfg_beside(source, series).get("n_heads"))
     if isinstance(known, int) and not isinstance(known, bool):
         return _read_with(known, source, given, series)
-    width = _bridge_names(series.state_dict(series.steps[-1]))["embed.weight"].shape[1]
+    last = series.steps[-1]
+    with in_file(series.files.get(last)):
+        width = tensor_of(_bridge_names(series.state_dict(last)), "embed.weight", 2).shape[1]
     tried = {n: _read_with(n, source, given, series) for n in HEADS if width % n == 0}
     best = max(tried, key=lambda n: _quality(tried[n]))
     note = f"the number of heads is not in the file; of {', '.join(map(str, tried))} it fits {best} best"
@@ -85,9 +89,11 @@ def _read_with(n_heads: int, source: Source, given: Mapping[str, Any], series: S
 
 def _quality(imported: Imported) -> tuple[float, float]:
     """Accuracy and the loss with its sign turned, of the last checkpoint."""
-    task, weights = build_task(imported.config.task), imported.weights(imported.steps[-1])
-    check_weights(weights, imported.config, task)
-    found = Judge(imported.config, task).score(plain(weights, imported.steps[-1]), None)
+    task, last = build_task(imported.config.task), imported.steps[-1]
+    with in_file(imported.files.get(last)):
+        weights = plain(imported.weights(last), last)
+        check_weights(weights, imported.config, task)
+    found = Judge(imported.config, task).score(weights, None)
     return found["accuracy"], -found["loss"]
 
 

@@ -21,12 +21,14 @@ from torch import Tensor
 from grokinterp.config import RunConfig
 from grokinterp.errors import GrokinterpError
 from grokinterp.runs.importers.content import scalars
+from grokinterp.runs.importers.fields import against_shapes
 from grokinterp.runs.importers.guess import guessed_config
 from grokinterp.runs.importers.hooked import (
     architecture,
     architecture_of_cfg,
     completed,
     is_hooked,
+    shapes_of,
     tensors_of,
     token_layout,
 )
@@ -58,14 +60,14 @@ def read(source: Source, given: Mapping[str, Any]) -> Imported:
     states = _checkpoints(content)
     tensors, notes = tensors_of(states[max(states)])
     cfg = scalars(content.get("config"))
-    model = {**architecture(tensors), **architecture_of_cfg(cfg)}
+    shapes, said = architecture(tensors), architecture_of_cfg(cfg)
     task = {"frac_train": 0.3, **token_layout(tensors, given)}
     mask = _train_mask(content)
     if mask is not None:
         task["frac_train"] = float(mask.mean())
     inferred = {
         "task": task,
-        "model": model,
+        "model": {**shapes, **said},
         "optimizer": {"warmup_steps": 0},
         "train": {"steps": max(*states, 1)},
     }
@@ -73,7 +75,7 @@ def read(source: Source, given: Mapping[str, Any]) -> Imported:
     def weights(config: RunConfig, found: Mapping[str, Tensor] = tensors) -> dict[str, Tensor]:
         return completed(found, config.model)
 
-    config, guessed = guessed_config(inferred, given, source.path.stem, weights)
+    config, guessed = guessed_config(inferred, given, source.path, weights)
     if mask is not None and mask.shape[0] != config.task.n_elements:
         raise GrokinterpError(
             f"the split is of the pairs of {mask.shape[0]} elements, but the task has {config.task.n_elements}; "
@@ -85,7 +87,8 @@ def read(source: Source, given: Mapping[str, Any]) -> Imported:
         steps=tuple(sorted(states)),
         weights=lambda step: weights(config, tensors_of(states[step])[0]),
         metrics=_rows(content),
-        notes=(*notes, *guessed, *_claims_of_cfg(cfg, config)),
+        notes=(*notes, *guessed, *against_shapes(cfg, shapes_of(shapes))),
+        said={"model": said, "train": inferred["train"]},
     )
 
 
@@ -139,15 +142,3 @@ def _train_mask(content: Mapping[str, Any]) -> np.ndarray | None:
     if not np.array_equal(np.sort(both), np.arange(n * n)):
         raise GrokinterpError("train_indices and test_indices are not the pairs of p elements, each once")
     return mask_of_pairs(train // n, train % n, n)
-
-
-def _claims_of_cfg(cfg: Mapping[str, Any], config: RunConfig) -> list[str]:
-    """Where the file's config contradicts its tensors."""
-    model = config.model.model_dump()
-    notes = []
-    for name in ("n_layers", "d_model", "n_heads", "d_head", "d_mlp"):
-        if name in cfg and cfg[name] != model.get(name):
-            notes.append(
-                f"{name} is {cfg[name]} in the file's config and {model.get(name)} by the shapes of its tensors"
-            )
-    return notes

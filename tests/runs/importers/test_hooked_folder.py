@@ -177,7 +177,7 @@ def test_a_checkpoint_that_is_no_longer_numbers_is_left_out_and_named(tmp_path):
     save(broken, folder / "step_2.pt")
     report = import_run(folder, tmp_path / "run", given=ADDITION)
     assert gi.open(tmp_path / "run").steps == [1]
-    assert "the checkpoint of step 2 holds weights that are not numbers and is left out" in report.notes
+    assert "the checkpoint of step 2 (step_2.pt) holds weights that are not numbers and is left out" in report.notes
 
 
 def test_nothing_but_nan_is_refused(tmp_path):
@@ -220,7 +220,7 @@ def test_a_network_that_is_none_of_ours_is_refused_in_a_sentence(tmp_path, chang
     [
         ({"task": {"p": 97}}, "embed.W_E has shape"),
         ({"model": {"d_mlp": 99}}, "W_in has shape"),
-        ({"model": {"kind": "mlp"}}, "of a model of kind mlp"),
+        ({"model": {"kind": "mlp"}}, "holds a network of kind transformer, not mlp"),
         ({"task": {"operation": "x?y"}}, "x\\?y"),
         ({"task": 3}, "task is no section of fields"),
         ({"model": {"normalization": "LN"}, "task": {"layout": "a b"}}, "shape"),

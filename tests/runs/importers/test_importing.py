@@ -23,13 +23,14 @@ from layouts import losses, nanda_state, network, save
 import grokinterp as gi
 from grokinterp.cli import run_command
 from grokinterp.errors import GrokinterpError
-from grokinterp.runs import tensors
+from grokinterp.runs import importers, tensors
 from grokinterp.runs.files import sha256
 from grokinterp.runs.importers import import_run
-from grokinterp.runs.importers.imported import Imported, config_from, mask_of_pairs
+from grokinterp.runs.importers.imported import Imported, mask_of_pairs
 from grokinterp.runs.importers.importing import _compare, _rows
-from grokinterp.runs.importers.recompute import Judge, contradictions
-from grokinterp.runs.importers.registry import find_format, formats
+from grokinterp.runs.importers.judge import Judge, contradictions
+from grokinterp.runs.importers.registry import FORMATS, find_format
+from grokinterp.runs.importers.sections import config_of
 from grokinterp.runs.importers.source import Source, load_tensors, tensors_in
 
 GIVEN = {"task": {"operation": "x+y"}, "model": {"activation": "relu"}}
@@ -46,18 +47,17 @@ def left_in(tmp_path: Path) -> list[str]:
 # Detection ------------------------------------------------------------------------------------
 
 
-def test_every_format_is_found_and_the_plain_ones_are_asked_last():
-    names = list(formats())
-    assert {"nanda", "tl_demo", "tl4_bridge", "hooked_folder"} <= set(names)
-    last = [getattr(module, "FALLBACK", False) for module in formats().values()]
-    assert last == sorted(last)
-    assert all(module.__name__.rpartition(".")[2] == module.NAME for module in formats().values())
+def test_every_format_is_listed_under_its_name_with_what_it_needs():
+    folder = Path(importers.__file__).parent
+    written = {path.stem for path in folder.glob("*.py") if "\nNAME = " in path.read_text()}
+    assert written == set(FORMATS) == {module.__name__.rpartition(".")[2] for module in FORMATS.values()}
+    assert all(module.SUMMARY and callable(module.recognise) and callable(module.read) for module in FORMATS.values())
 
 
 def test_the_readme_names_every_format():
     readme = (Path(gi.__file__).parents[1] / "README.md").read_text()
     section = readme.partition("## Other people's checkpoints")[2].partition("\n## ")[0]
-    assert sorted(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == sorted(formats())
+    assert sorted(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == sorted(FORMATS)
 
 
 def test_an_unknown_format_is_refused_with_the_nearest_name(tmp_path):
@@ -146,9 +146,12 @@ def test_rows_are_merged_by_step_and_values_that_are_no_numbers_are_dropped_and_
 
 def test_a_given_group_does_away_with_the_inferred_modulus():
     inferred = {"task": {"operation": "x+y", "p": 6, "layout": "a b"}}
-    config = config_from(inferred, {"task": {"operation": "compose", "group": "S3"}}, "x")
+    config = config_of(inferred, {"task": {"operation": "compose", "group": "S3"}}, "x")
     assert (config.task.group, config.task.p, config.task.layout) == ("S3", None, "a b")
-    assert config_from(inferred, {"task": {"operation": "x-y"}}, "x").task.p == 6
+    assert config_of(inferred, {"task": {"operation": "x-y"}}, "x").task.p == 6
+    inferred = {"task": {"operation": "x.y", "group": "S3"}}
+    assert config_of(inferred, {"task": {"operation": "conjugate"}}, "x").task.group == "S3"
+    assert config_of(inferred, {"task": {"operation": "x-y", "p": 6}}, "x").task.group is None
 
 
 def test_a_mask_of_pairs_marks_each_pair():

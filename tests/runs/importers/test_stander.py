@@ -173,7 +173,7 @@ def test_what_the_config_and_the_optimizer_contradict_is_reported(tmp_path):
     torch.save(content, tmp_path / "1.pth")
     imported = read(tmp_path)
     assert "weight_decay is 2 in the config, and 0.5 in the optimizer's state, which acted" in imported.notes
-    assert "embed_dim is 256 in the file's config, and 5 by the weights" in imported.notes
+    assert "embed_dim is 256 in the file's config and 5 by the shapes of its tensors" in imported.notes
     assert imported.config.optimizer.weight_decay == 0.5
 
 
