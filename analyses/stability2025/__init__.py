@@ -1,0 +1,1 @@
+"""Prieto et al. 2025: does floating point stop grokking without weight decay, and do StableMax and ⊥Grad help?"""
