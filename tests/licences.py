@@ -19,6 +19,9 @@ grokinterp itself is under the MIT licence (LICENSE). None of these is part of i
 what the distribution's own metadata say, at the version of constraints.txt. Written by `tests/licences.py` and
 compared by `tests/test_supply_chain.py`.
 
+A page that `grokinterp report` writes holds plotly.js, which comes with the distribution plotly: MIT licence,
+copyright Plotly, Inc.; its notice stands at the head of the script in each page.
+
 | distribution | version | licence |
 | --- | --- | --- |
 """

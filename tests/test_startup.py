@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-HEAVY = ("torch", "transformer_lens", "transformers", "sklearn", "matplotlib")
+HEAVY = ("torch", "transformer_lens", "transformers", "sklearn", "matplotlib", "plotly")
 
 
 def best_of_three(arguments) -> float:
