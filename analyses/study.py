@@ -105,9 +105,7 @@ def main(package: str) -> None:
     parser.add_argument("--workers", type=int, help="runs at a time; as many as there are cores if not given")
     parser.add_argument("--scheduler", help="address of a dask scheduler")
     parser.add_argument("--tables-only", action="store_true", help="draw and judge from the tables that are there")
-    parser.add_argument(
-        "--again", type=int, metavar="N", help="train N of the runs again, only to compare"
-    )
+    parser.add_argument("--again", type=int, metavar="N", help="train N of the runs again, only to compare")
     settings = parser.parse_args()
     out = settings.out or (Path("artifacts") / name if settings.scale == "bench" else Path("runs") / name / "artifacts")
     study = Study(name, settings.scale, settings.runs or Path("runs") / name / settings.scale)
