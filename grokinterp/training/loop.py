@@ -60,10 +60,16 @@ def prepare(config: RunConfig, rundir: RunDir, device: torch.device, n_threads: 
 
 
 def is_finished(rundir: RunDir, config: RunConfig) -> bool:
-    """Whether the run has its last checkpoint and its last line of metrics: those of its last step, or of its end."""
+    """Whether the run has its last checkpoint and its last line of metrics: those of its last step, or of its end.
+
+    A checkpoint comes before its checksum: one that was killed between the two has still to write it.
+    """
     steps, rows, end = rundir.steps(), read_metrics(rundir.metrics_path), rundir.read_end()
     last = config.train.steps if end is None else end["step"]
-    return bool(steps) and steps[-1] == last and bool(rows) and rows[-1]["step"] == last
+    if not (steps and steps[-1] == last and rows and rows[-1]["step"] == last):
+        return False
+    checksums = rundir.read_checksums()
+    return not checksums or rundir.checkpoint_path(last).name in checksums
 
 
 def _loop(trainer: Trainer, rundir: RunDir, show_progress: bool | None) -> None:

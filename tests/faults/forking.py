@@ -82,7 +82,10 @@ class Fault:
 def child(job: dict, report: int) -> None:
     """Run the command as its own process would, and say how many file operations it made."""
     from grokinterp.__main__ import main
+    from grokinterp.interrupts import SIGNALS, heed_signals
 
+    heed_signals()  # as a process's own first line; what comes before is `test_while_it_starts`
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     os.setsid()
     os.chdir(job["cwd"])
     fault = Fault(**job.get("fault") or {})
@@ -108,12 +111,14 @@ def run(job: dict) -> dict:
     read, write = os.pipe()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.monotonic()
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         pid = os.fork()
         if pid == 0:
             os.close(read)
             os.dup2(out.fileno(), 1)
             os.dup2(err.fileno(), 2)
             child(job, write)
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
         os.close(write)
         if job.get("signal"):  # the pipe closes when the child ends
             select.select([read], [], [], job["after"])
