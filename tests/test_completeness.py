@@ -223,3 +223,12 @@ def test_half_a_line_of_a_run_that_was_killed_is_said_and_no_fault(run):
     shutil.rmtree(run.rundir.measures)
     assert problems(run) == []
     assert "half a line of a process that was killed" in said(run, "log")
+
+
+def test_a_run_killed_before_its_last_checksum_goes_on_and_writes_it(run):
+    checksums = run.rundir.read_checksums()
+    *others, last = checksums
+    run.rundir.write_checksums({name: checksums[name] for name in others})
+    gi.train(run.config, run.path, show_progress=False)
+    assert run.rundir.read_checksums() == checksums
+    assert last == run.rundir.checkpoint_path(run.steps[-1]).name
