@@ -11,7 +11,7 @@ from grokinterp.errors import GrokinterpError
 from grokinterp.recompute import sound_weights
 from grokinterp.run import Run
 from grokinterp.runs.files import locked
-from grokinterp.runs.metrics import Row, dropped_line, read_metrics
+from grokinterp.runs.metrics import Row, dropped_line, lost_end, read_metrics
 from grokinterp.training.checkpointing import planned_steps
 from grokinterp.training.loop import is_finished
 
@@ -56,11 +56,12 @@ def forget(run: Run) -> list[int]:
     """
     rundir = run.rundir
     with locked(rundir.lock_path, str(rundir.root)):
+        rundir.read_checksums()  # damaged, they say nothing about the checkpoints
         damaged = [step for step in run.steps if not _is_sound(run, step)]
-        if run.steps and len(damaged) == len(run.steps):
+        if len(damaged) == len(run.steps):
             raise GrokinterpError(
-                f"none of the {len(damaged)} checkpoints of {run.path} is sound, so that none would be left; "
-                f"`grokinterp verify {run.path}` says what is wrong"
+                f"no sound checkpoint of {run.path} would be left; restore some from a copy, "
+                f"or see what `grokinterp verify {run.path}` says"
             )
         odd = next((path for path in map(rundir.checkpoint_path, damaged) if not path.is_file()), None)
         if odd is not None:
@@ -90,7 +91,9 @@ def log_problems(run: Run, rows: list[Row]) -> Iterator[str]:
     """
     path, dropped = run.rundir.metrics_path, dropped_line(run.rundir.metrics_path)
     if dropped is not None and (dropped.endswith("\n") or is_finished(run.rundir, run.config)):
-        yield f"line {len(rows) + 1} of {path} is damaged; delete that line"
+        alone = lost_end(path, rows, run.steps, run.config.train.eval_every) is None
+        fix = "delete that line" if alone else run.rundir.copy_of(path.name)
+        yield f"line {len(rows) + 1} of {path} is damaged; {fix}"
     steps = [row["step"] for row in rows]
     yield from (f"{path}: step {b} comes after {a}" for a, b in pairwise(steps) if b <= a)
     if is_trained_here(run):
@@ -110,8 +113,8 @@ def _other_lines(run: Run, rows: list[Row]) -> Iterator[str]:
             verb = "lacks" if odd[0] in COLUMNS else "also has"
             yield f"line {number} of {path} {verb} {odd[0]}; restore the file from a copy"
     steps = [row["step"] for row in rows]
-    last = max(steps, default=-1)
-    if run.steps and run.steps[-1] >= last + (settings.eval_every if steps else 1):
-        yield f"{path} ends at step {last}, before the checkpoint of step {run.steps[-1]}"
+    short = lost_end(path, rows, run.steps, settings.eval_every)
+    if short is not None:
+        yield f"{short}; {run.rundir.copy_of(path.name)}"
     for step in sorted(set(range(0, steps[-1] if steps else 0, settings.eval_every)) - set(steps)):
         yield f"{path} has no line of step {step}"

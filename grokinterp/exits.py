@@ -117,7 +117,7 @@ def os_sentence(error: OSError) -> str:
         case errno.ENOSPC | errno.EDQUOT:
             return f"the disk is full{place}; free some space, then run the same command again (train: --resume)"
         case errno.EROFS:
-            return f"cannot write{place} (read-only); choose another place with --out"
+            return f"cannot write{place} (read-only); make it writable, or choose another place with --out"
         case errno.EACCES | errno.EPERM:
             return (
                 f"there is no permission to read or write{place}; change the permissions, or write elsewhere with --out"

@@ -78,6 +78,9 @@ def _checkpoints(run: Run, check: Check) -> None:
     checksums, steps = run.rundir.read_checksums(), run.steps
     lost, way_back = run.rundir.read_lost(), run.rundir.way_back()
     check.problems += [f"{run.rundir.checkpoint_path(step)} is gone; {way_back}" for step in gone(run)]
+    if steps and not checksums:
+        path = run.rundir.checksums_path
+        check.problems.append(f"{path} is gone or empty; {run.rundir.copy_of(path.name)}")
     for step in steps:
         path = run.rundir.checkpoint_path(step)
         try:
@@ -85,7 +88,7 @@ def _checkpoints(run: Run, check: Check) -> None:
         except GrokinterpError as error:
             check.problems.append(str(error))
             continue
-        if path.name not in checksums:
+        if checksums and path.name not in checksums:
             check.problems.append(f"{path} has no checksum in {run.rundir.checksums_path.name}")
     check.said = f"{len(steps)} files, {len(checksums)} checksums"
     if lost:

@@ -232,3 +232,34 @@ def test_a_run_killed_before_its_last_checksum_goes_on_and_writes_it(run):
     gi.train(run.config, run.path, show_progress=False)
     assert run.rundir.read_checksums() == checksums
     assert last == run.rundir.checkpoint_path(run.steps[-1]).name
+
+
+@pytest.mark.parametrize("content", ["", "garbage\n"])
+def test_a_lost_log_is_named_with_what_has_it_and_analysis_does_not_replace_the_summary(run, content, capsys):
+    summary = run.rundir.summary_path.read_bytes()
+    run.rundir.metrics_path.write_text(content)
+    assert any(f"metrics.jsonl of `grokinterp train --from {run.path} --out NEW`" in said for said in problems(run))
+    assert run_command(["analyze", str(run.path)]) == 2
+    assert "metrics.jsonl is gone or empty, before the checkpoint of step" in capsys.readouterr().err
+    assert run.rundir.summary_path.read_bytes() == summary
+
+
+@pytest.mark.parametrize("content", ['{"x":', "[]", '{"step_00000000.safetensors": 5}'])
+def test_damaged_checksums_are_not_blamed_on_the_checkpoints(run, content, capsys):
+    run.rundir.checksums_path.write_text(content)
+    assert run_command(["forget", str(run.path)]) == 2
+    assert "checksums.json" in capsys.readouterr().err
+    assert gi.open(run.path).steps == run.steps
+
+
+def test_checksums_that_are_gone_are_one_problem(run):
+    run.rundir.checksums_path.unlink()
+    (problem,) = problems(run)
+    assert "checksums.json is gone or empty; restore it from a copy, or copy checksums.json of" in problem
+
+
+def test_the_last_checkpoint_is_not_forgotten(run, capsys):
+    shutil.rmtree(run.rundir.ckpts)
+    assert run_command(["forget", str(run.path)]) == 2
+    assert "no sound checkpoint" in capsys.readouterr().err
+    assert not run.rundir.lost_path.exists()

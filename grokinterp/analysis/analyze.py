@@ -25,6 +25,7 @@ from grokinterp.memory import check, fits
 from grokinterp.progress import progress_bar
 from grokinterp.run import Run
 from grokinterp.runs.files import locked, remove_abandoned, write_json
+from grokinterp.runs.metrics import lost_end, read_metrics
 from grokinterp.sources import Sources, checkpoint_digests
 from grokinterp.summary import summarize
 from grokinterp.tables import Row, check_rows, read_rows, write_table
@@ -91,6 +92,7 @@ def analyze(
         raise GrokinterpError(f"{run.path} has no checkpoints in ckpts/; train it first")
     # damaged, they fail here and once, not at each checkpoint
     _ = run.task, run.train_mask, run.rundir.read_checksums(), run.metrics
+    _refuse_a_lost_log(run)
     device = str(resolve_device(device))
     n_jobs = _jobs_that_fit(run, jobs, device, whole=measures is None)
     # numpy's own threads would wait in a loop for work, on the cores that torch's threads need
@@ -107,6 +109,15 @@ def analyze(
         write_json(run.rundir.phases_path, phases.to_json() | {"leads": leads})
         write_json(run.rundir.summary_path, summarize(run, phases))
     return analysis.outcome
+
+
+def _refuse_a_lost_log(run: Run) -> None:
+    """Events are read from the log: without its end, those of a finished run would be replaced by wrong ones."""
+    path, rundir = run.rundir.metrics_path, run.rundir
+    if rundir.is_trained:
+        short = lost_end(path, read_metrics(path), run.steps, run.config.train.eval_every)
+        if short is not None:
+            raise GrokinterpError(f"{short}; {rundir.copy_of(path.name)}")
 
 
 def _jobs_that_fit(run: Run, jobs: int | None, device: str, *, whole: bool) -> int:

@@ -109,7 +109,8 @@ def require_file(path: Path) -> None:
     """
     try:
         if path.exists() and not path.is_file():
-            raise GrokinterpError(f"{path} is no file; restore it from a copy or delete it")
+            what = "a folder" if path.is_dir() else "a pipe or a device"
+            raise GrokinterpError(f"{path} is no file but {what}; give or restore a file")
         path.open("rb").close()
     except PermissionError:
         raise GrokinterpError(

@@ -86,6 +86,22 @@ def _is_number(value: Any) -> bool:
         return False
 
 
+def lost_end(path: Path, rows: list[Row], steps: list[int], eval_every: int) -> str | None:
+    """Says that the log ends before the last checkpoint, whose line is written before it; None where it does not.
+
+    Args:
+        path: The log.
+        rows: Its rows.
+        steps: Of the checkpoints, ascending.
+        eval_every: Steps from line to line; a checkpoint may lie between two.
+    """
+    last = max((row["step"] for row in rows), default=-1)
+    if not steps or steps[-1] < last + (eval_every if rows else 1):
+        return None
+    where = f"ends at step {last}" if rows else "is gone or empty"
+    return f"{path} {where}, before the checkpoint of step {steps[-1]}"
+
+
 def cut_metrics(path: Path, step: int) -> None:
     """Keep only the rows before `step`, for a run that goes on from there."""
     if path.exists():

@@ -221,8 +221,15 @@ class RunDir:
         self.write_checksums({n: digest for n, digest in checksums.items() if n in names})
 
     def read_checksums(self) -> dict[str, str]:
-        """SHA-256 of each checkpoint by file name; empty where none were written."""
-        return read_json(self.checksums_path) if self.checksums_path.exists() else {}
+        """SHA-256 of each checkpoint by file name; empty where none were written.
+
+        Raises:
+            GrokinterpError: something else is written there.
+        """
+        found = read_json(self.checksums_path) if self.checksums_path.exists() else {}
+        if not all(isinstance(digest, str) for digest in found.values()):
+            raise GrokinterpError(f"{self.checksums_path} is damaged; {self.copy_of(self.checksums_path.name)}")
+        return found
 
     def write_checksums(self, checksums: dict[str, str]) -> None:
         """Write the checksums."""
@@ -250,10 +257,19 @@ class RunDir:
 
     def way_back(self) -> str:
         """What there is to do about a checkpoint that is damaged or gone, as the end of a sentence."""
+        again = f"train it again with `grokinterp train --from {self.root} --out NEW`, " if self.is_trained else ""
+        return f"restore it from a copy, {again}or go on without it after `grokinterp forget {self.root}`"
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether `train` made it: a split, a log and checkpoints that a repetition has the same."""
         try:
             engine = self.read_provenance().get("engine")
         except GrokinterpError:
-            engine = None
-        known = engine is not None and engine not in NOT_TRAINED
-        again = f"train it again with `grokinterp train --from {self.root} --out NEW`, " if known else ""
-        return f"restore it from a copy, {again}or go on without it after `grokinterp forget {self.root}`"
+            return False
+        return engine is not None and engine not in NOT_TRAINED
+
+    def copy_of(self, name: str) -> str:
+        """What there is to do about a file that is damaged or gone and that a repetition has: a sentence's end."""
+        again = f", or copy {name} of `grokinterp train --from {self.root} --out NEW`" if self.is_trained else ""
+        return f"restore it from a copy{again}"

@@ -101,11 +101,20 @@ def _load_pickled(path: Path) -> Any:
             warnings.simplefilter("ignore")  # of what torch finds odd in a file the refusal says enough
             return torch.load(path, weights_only=True, map_location="cpu")
     except pickle.UnpicklingError as error:
+        if not _is_pickled(path):
+            raise GrokinterpError(f"{path} is damaged or no torch file; get it again") from None
         raise GrokinterpError(_why_refused(path, str(error))) from None
     except MemoryError:
         raise
     except Exception as error:  # torch raises many kinds for a damaged file
         raise GrokinterpError(f"{path} is damaged or no torch file ({type(error).__name__}); get it again") from None
+
+
+def _is_pickled(path: Path) -> bool:
+    """Whether it is a zip archive, or begins as pickles of protocol 2 and later do."""
+    with path.open("rb") as file:
+        start = file.read(2)
+    return start in (b"PK", *(bytes([0x80, protocol]) for protocol in range(2, 6)))
 
 
 def _refuse_strides(path: Path, content: Any) -> None:
