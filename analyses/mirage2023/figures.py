@@ -26,7 +26,7 @@ def scores(tables: Tables) -> Figure:
     """Each score on its way from its first (0) to its last value (1), the first seed of each variant."""
     table = tables["scores"]
     variants = list(table["variant"].unique())
-    fig, axes = plotting.figure(-(-len(variants) // 3), 3, width="text", height=3.8, grid=True)
+    fig, axes = plotting.figure(-(-len(variants) // 3), 3, width="text", height=1.9, grid=True)
     shown = ["accuracy", "p_correct", "brier", "reciprocal_rank", "normalized_margin", "log_prob"]
     for axis, variant in zip(axes.flat, variants, strict=True):
         rows = table[table["variant"] == variant]
