@@ -115,7 +115,9 @@ def _refuse_a_lost_log(run: Run) -> None:
     """Events are read from the log: without its end, those of a finished run would be replaced by wrong ones."""
     path, rundir = run.rundir.metrics_path, run.rundir
     if rundir.is_trained:
-        short = lost_end(path, read_metrics(path), run.steps, run.config.train.eval_every)
+        settings = run.config.train
+        planned = [step for step in run.steps if step <= settings.steps]  # later ones were put there by hand
+        short = lost_end(path, read_metrics(path), planned, settings.eval_every)
         if short is not None:
             raise GrokinterpError(f"{short}; {rundir.copy_of(path.name)}")
 
