@@ -15,16 +15,8 @@ from grokinterp.runs.metrics import Row, dropped_line, lost_end, read_metrics
 from grokinterp.training.checkpointing import planned_steps
 from grokinterp.training.loop import is_finished
 
-TRAINED_HERE = ("FastForward", "HookedForward", "MLPForward", "LSTMForward")
-"""Engines of runs that `train` made; recorded and imported runs have a split and a log of their own."""
-
 COLUMNS = ("step", "train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm")
 """Of a line of the log that `train` writes."""
-
-
-def is_trained_here(run: Run) -> bool:
-    """Whether `train` made it, and not somebody else's loop."""
-    return run.rundir.read_provenance().get("engine") in TRAINED_HERE
 
 
 def gone(run: Run) -> list[int]:
@@ -35,7 +27,7 @@ def gone(run: Run) -> list[int]:
 def unwritten(run: Run) -> list[int]:
     """Steps before the end of the log for which a checkpoint was planned, but never written, nor recorded as lost."""
     rows = read_metrics(run.rundir.metrics_path)
-    if not rows or not is_trained_here(run):
+    if not rows or not run.rundir.is_trained:
         return []
     planned = {step for step in planned_steps(run.config.train) if step < rows[-1]["step"]}
     return sorted(planned - {*run.steps, *run.rundir.written_steps(), *run.rundir.read_lost()})
@@ -96,7 +88,7 @@ def log_problems(run: Run, rows: list[Row]) -> Iterator[str]:
         yield f"line {len(rows) + 1} of {path} is damaged; {fix}"
     steps = [row["step"] for row in rows]
     yield from (f"{path}: step {b} comes after {a}" for a, b in pairwise(steps) if b <= a)
-    if is_trained_here(run):
+    if run.rundir.is_trained:
         yield from _other_lines(run, rows)
 
 

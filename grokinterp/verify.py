@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from grokinterp.completeness import gone, is_trained_here, log_problems, unwritten
+from grokinterp.completeness import gone, log_problems, unwritten
 from grokinterp.errors import GrokinterpError
 from grokinterp.leads import find_leads
 from grokinterp.measures.registry import builtin_measures
@@ -69,7 +69,7 @@ def _origin(run: Run, check: Check) -> None:
     check.problems += [f"{run.rundir.provenance_path} has no {name}" for name in missing]
     if not missing:
         state = "finished" if is_finished(run.rundir, run.config) else "not finished"
-        how = state if is_trained_here(run) else "recorded or imported"
+        how = state if run.rundir.is_trained else "recorded or imported"
         check.said = f"{how}, engine {about['engine']}, {about['threads']} threads on {about['device_type']}"
 
 
@@ -118,7 +118,7 @@ def _split(run: Run, check: Check) -> None:
     mask = run.train_mask
     if mask is None:
         check.said = "unknown, so that nothing that needs it is checked"
-        if is_trained_here(run):
+        if run.rundir.is_trained:
             check.problems.append(f"{run.rundir.split_path} is missing; restore it from a copy")
         return
     check.said = f"{int(mask.sum())} of {int(run.task.defined.sum())} pairs are trained on"
@@ -128,7 +128,7 @@ def _split(run: Run, check: Check) -> None:
     except (ValueError, IndexError):
         drawn, labels = np.zeros(0, dtype=bool), None
     same = np.array_equal(mask, drawn)
-    if not is_trained_here(run):
+    if not run.rundir.is_trained:
         check.said += ", as the config draws them" if same else ", its own, not drawn from the config"
         return
     if not same:
