@@ -23,7 +23,7 @@ def architectures(**changed: dict) -> dict[str, pd.DataFrame]:
 
 def optimizers(**medians: float | None) -> dict[str, pd.DataFrame]:
     rows = [
-        {"variant": name, "frac_train": fraction, "generalization_step": step}
+        {"variant": name, "frac_train": fraction, "generalization_step": float("nan" if step is None else step)}
         for name, step in medians.items()
         for fraction in (0.3, 0.45)
     ]
@@ -66,7 +66,18 @@ def test_adamw_is_best_only_where_it_generalises_and_nothing_is_faster():
     slow = {"adam": 5000.0, "weight_noise": None, "update_noise": 4000.0}
     assert claims.adamw_is_best(optimizers(adamw=2000.0, **slow)).holds
     assert not claims.adamw_is_best(optimizers(adamw=4500.0, **slow)).holds
-    assert not claims.adamw_is_best(optimizers(adamw=None, **dict.fromkeys(slow))).holds
+    assert not claims.adamw_is_best(optimizers(adamw=None, **slow)).holds
+
+
+def test_a_share_at_which_no_way_to_train_generalises_says_nothing_about_adamw():
+    none = dict.fromkeys(("adamw", "adam", "weight_noise", "update_noise"))
+    assert claims.adamw_is_best(optimizers(**none)).holds is None
+    found = optimizers(**none | {"adamw": 2000.0})
+    rows = found["optimizers"]
+    rows.loc[rows["frac_train"] == 0.3, "generalization_step"] = None
+    answer = claims.adamw_is_best(found)
+    assert answer.holds
+    assert "30%" in answer.note
 
 
 def test_adam_against_noise_is_not_told_where_none_of_them_generalises():
