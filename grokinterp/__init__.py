@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from grokinterp.imports import import_run
     from grokinterp.measures.measure import Column, Measure, Part
     from grokinterp.models.load import build_model
-    from grokinterp.reports import report
+    from grokinterp.pages import report
     from grokinterp.run import Run
     from grokinterp.run import open_run as open
     from grokinterp.runs.record import record
@@ -58,7 +58,7 @@ _PUBLIC = {
     "analyze": ("grokinterp.analysis", "analyze"),
     "plot": ("grokinterp.figures", "plot"),
     "draw_figures": ("grokinterp.figures", "draw_figures"),
-    "report": ("grokinterp.reports", "report"),
+    "report": ("grokinterp.pages", "report"),
     "snapshot": ("grokinterp.snapshots", "snapshot_of_model"),
     "record": ("grokinterp.runs.record", "record"),
     "import_run": ("grokinterp.imports", "import_run"),

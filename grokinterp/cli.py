@@ -1,8 +1,9 @@
 """The command line: one thin function a command, heavy imports inside them."""
 
 import os
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 from rich.console import Console
@@ -14,10 +15,13 @@ from grokinterp.commands import analyze_one, chosen_measures, draw, format_names
 from grokinterp.config import RunConfig
 from grokinterp.errors import GrokinterpError
 from grokinterp.exits import exit_status, refuse, say
+from grokinterp.export_command import export
 from grokinterp.flags import ModelFlags, OptimizerFlags, RegularizerFlags, TaskFlags, TrainFlags, sections
 from grokinterp.import_command import import_, imported_beside
+from grokinterp.show_command import list_measures, show
 from grokinterp.sweeps.commands import results, sweep
 from grokinterp.trust import forget, repeat, verify
+from grokinterp.watch.command import watch
 
 app = App(
     name="grokinterp",
@@ -81,6 +85,9 @@ def train(
         int | None, Parameter(help="Train so many at once, seed by seed, into folders in --out.", converter=whole)
     ] = None,
     source: Annotated[Path | None, Parameter("--from", help="Repeat this run to the byte, into --out.")] = None,
+    track: Annotated[
+        list[str] | None, Parameter(negative=(), help="tensorboard or wandb (offline), written to OUT/tracking.")
+    ] = None,
     device: Device | None = None,
     task: TaskFlags | None = None,  # ty: ignore[invalid-type-form]
     model: ModelFlags | None = None,  # ty: ignore[invalid-type-form]
@@ -104,8 +111,8 @@ def train(
     if device is not None:
         flags.setdefault("train", {})["device"] = device
     if source is not None:
-        given = {"the preset": preset, "--config": config, "--replicas": replicas, "the other flags": flags or None}
-        return repeat(source, out, given, resume=resume)
+        given = {"the preset": preset, "--config": config, "--replicas": replicas, "--track": track}
+        return repeat(source, out, given | {"the other flags": flags or None}, resume=resume)
     base = preset_config(preset, config)
     layers = [load_toml(config), flags] if config is not None else [flags]
     settings = override(base, *layers)
@@ -113,8 +120,10 @@ def train(
         raise GrokinterpError(f"the name {settings.name!r} is no folder name; say where to write with --out")
     target = out if out is not None else Path("runs") / settings.name
     if replicas is not None:
+        if track:
+            raise GrokinterpError("--track follows a single run; leave out --replicas, or train the runs one by one")
         return _train_replicas(settings, replicas, target, resume=resume)
-    run = train_config(settings, target, resume=resume)
+    run = train_config(settings, target, resume=resume, track=track)
     say(story(run))
     say(f"{len(run.steps)} checkpoints in {run.rundir.ckpts}; next: grokinterp analyze {target}")
     return 0
@@ -190,6 +199,7 @@ def figures(
     *,
     format: Annotated[str, Parameter(help="png, pdf, svg, comma-separated.")] = "png",  # noqa: A002
     only: Annotated[str | None, Parameter(help="Measures, comma-separated.")] = None,
+    style: Annotated[str, Parameter(help="screen, or paper: for write-ups, column wide, no titles.")] = "screen",
     films: Annotated[bool, Parameter(negative=(), help="Also GIFs of the symbols and of the spectrum.")] = False,
     measure_file: MeasureFile | None = None,
     out: Out = None,
@@ -207,52 +217,40 @@ def figures(
     found = find_runs(path)
     for one in found:
         target = out / one.name if out is not None and len(found) > 1 else out
-        draw(one, measures, target, format_names(format), films=films)
+        draw(one, measures, target, format_names(format), films=films, style=style)
     return 0
 
 
 @app.command
 def report(path: Path, /, *, out: Out = None) -> int:
-    """Write an offline HTML page of a run: linked views that one slider over the checkpoints moves.
+    """Write an offline HTML page of a run, or of a folder of runs that are compared in it.
+
+    Of a run: linked views that one slider over the checkpoints moves. Of a folder: steps to grok over what varies,
+    every run's curves, a table, links to the runs' own pages.
 
     Parameters
     ----------
     path
-        A run directory or its ckpts/ folder.
+        A run directory or its ckpts/ folder, or a folder of runs.
     """
-    from grokinterp.reports import report as write_report
-    from grokinterp.run import open_run
+    from grokinterp.pages import report as write_report
 
-    Console().print(str(write_report(open_run(path, out=out))), soft_wrap=True)
-    return 0
-
-
-@app.command(name="list")
-def list_measures() -> int:
-    """Show the measures with their tables, columns and references."""
-    from grokinterp.show import print_measures
-
-    print_measures(Console())
+    Console().print(str(write_report(path, out=out)), soft_wrap=True, highlight=False, markup=False)
     return 0
 
 
 @app.command
-def show(path: Path, /, *, out: Out = None) -> int:
-    """Show what happened in a run: phases, key frequencies, landmarks.
-
-    Parameters
-    ----------
-    path
-        A run directory or its ckpts/ folder.
-    """
-    from grokinterp.run import open_run
-    from grokinterp.show import print_summary
-
-    print_summary(open_run(path, out=out), Console())
+def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
+    """Print what makes a shell complete commands and flags; for bash: eval "$(grokinterp completion bash)"."""
+    sys.stdout.write(app.generate_completion(shell=shell))
     return 0
 
 
+app.command(list_measures, name="list")
+app.command(show)
+app.command(watch)
 app.command(import_, name="import")
+app.command(export)
 app.command(verify)
 app.command(forget)
 app.command(sweep)

@@ -59,13 +59,23 @@ def _keep_freed_memory() -> None:
         libc.mallopt(trim, 2**31 - 1)
 
 
-def draw(path: Path, measures: list[Any] | None, out: Path | None, formats: list[str], *, films: bool = False) -> None:
-    """Draw a run's figures, and its films if asked, and print where they are."""
+def draw(
+    path: Path,
+    measures: list[Any] | None,
+    out: Path | None,
+    formats: list[str],
+    *,
+    films: bool = False,
+    style: str = "screen",
+) -> None:
+    """Draw a run's figures in a style, and its films if asked, and print where they are."""
+    from grokinterp import plotting
     from grokinterp.figures import draw_figures
     from grokinterp.run import open_run
 
     console, run = Console(), open_run(path, out=out)
-    drawn = [figure for paths in draw_figures(run, measures, formats).values() for figure in paths]
+    with plotting.style(style):
+        drawn = [figure for paths in draw_figures(run, measures, formats).values() for figure in paths]
     if films:
         from grokinterp.films import draw_films
 

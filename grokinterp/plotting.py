@@ -1,13 +1,14 @@
-"""The look of every figure: sizes, colours, axes over steps with shaded phases, and saving.
+"""The parts of every figure: sizes, colours, axes over steps with shaded phases, and saving; `style` says how it looks.
 
 Colours are from the Okabe-Ito palette, which colour-blind readers can tell apart. A key frequency's
 colour depends on its rank among the run's key frequencies alone, so it is the same in every figure.
 """
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -18,14 +19,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap, hsv_to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
+from grokinterp.figure_style import CYCLE as CYCLE
+from grokinterp.figure_style import INK as INK
+from grokinterp.figure_style import STYLE as STYLE
+from grokinterp.figure_style import WIDTHS as WIDTHS
+from grokinterp.figure_style import Width, current
+from grokinterp.figure_style import style as style
 from grokinterp.phases import Phases
 from grokinterp.runs.files import write_bytes
 
-INK = "#222222"
 FAINT = "#c4c4c4"
-CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#7F7F7F")
 KEY_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#A6761D")
 MARK_COLORS = ("#9ecae1", "#E69F00", "#009E73", INK)
 SPLIT_COLORS = {"train": "#0072B2", "test": "#D55E00", "all": INK}
@@ -40,51 +46,44 @@ PHASE_COLORS = {
 RESIDUES = ListedColormap([tuple(hsv_to_rgb((i / 256, 0.8, 0.8))) for i in range(256)], name="residues")
 """Cyclic colours for residues; no shade of it is near white."""
 
-WIDTHS = {"column": 3.4, "text": 6.9}
-"""Inches: one column and the text width of a two-column paper."""
-
-STYLE: dict[Any, Any] = {
-    "font.size": 8,
-    "axes.labelsize": 8,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "legend.fontsize": 6.5,
-    "legend.facecolor": "white",
-    "legend.edgecolor": "none",
-    "legend.framealpha": 0.75,
-    "legend.fancybox": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "lines.linewidth": 1.2,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "pdf.fonttype": 42,
-    "svg.hashsalt": "grokinterp",
-    "savefig.dpi": 200,
-    "figure.dpi": 110,
-}
-
 
 class NotebookFigure(Figure):
-    """A Figure that shows itself in a notebook without pyplot."""
+    """A Figure that shows itself in a notebook without pyplot, and keeps the style that it was made in."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.look = current()
+
+    def savefig(self, *args: Any, **kwargs: Any) -> None:
+        """As matplotlib's, in the figure's own style."""
+        with mpl.rc_context({**self.look.rc}):
+            if not self.look.has_titles:
+                _drop_title(self)
+            for text in self.findobj(Text):
+                if isinstance(text, Text) and float(text.get_fontsize()) < self.look.smallest:
+                    text.set_fontsize(self.look.smallest)
+            super().savefig(*args, **kwargs)
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
-        with mpl.rc_context(STYLE):
-            self.savefig(buffer, format="png", dpi=self.get_dpi())
+        self.savefig(buffer, format="png", dpi=self.get_dpi())
         return buffer.getvalue()
+
+
+def _drop_title(fig: Figure) -> None:
+    """Take away the title of a figure, and of its only panel; several panels keep what tells them apart."""
+    if fig.get_suptitle():
+        fig.suptitle("")
+    panels = [axis for axis in fig.axes if axis.get_subplotspec() is not None]
+    for place in ("left", "center", "right") if len(panels) == 1 else ():
+        panels[0].set_title("", loc=place)
 
 
 def figure(
     rows: int = 1,
     columns: int = 1,
     *,
-    width: Literal["column", "text"] = "column",
+    width: Width = "column",
     height: float = 2.2,
     square: bool = False,
     grid: bool = False,
@@ -92,13 +91,16 @@ def figure(
     """A figure of a paper's width and its axes: one, a row, a column, or a grid (always when square).
 
     Args:
+        width: "column" (3.4 inches) or "text" (6.9 inches), unless `style` says otherwise.
         height: Inches a row.
         grid: Axes as a 2-D array, whatever their number.
         square: Cells of equal aspect, with a frame, without ticks; the width follows the height.
     """
-    with mpl.rc_context(STYLE):
-        size = (max(columns * height + 0.5, 2.0), rows * height + 0.25) if square else (WIDTHS[width], rows * height)
-        fig = NotebookFigure(figsize=size, layout="constrained")
+    look = current()
+    with mpl.rc_context({**look.rc}):
+        fig = NotebookFigure(figsize=(look.widths[width], rows * height), layout="constrained")
+        if square:
+            resize(fig, max(columns * height + 0.5, 2.0), rows * height + 0.25)
         FigureCanvasAgg(fig)
         axes = fig.subplots(rows, columns, squeeze=not (square or grid))
         if square:
@@ -108,6 +110,12 @@ def figure(
                 for spine in axis.spines.values():
                     spine.set_color(FAINT)
         return fig, axes
+
+
+def resize(fig: Figure, width: float, height: float) -> None:
+    """Set a figure's size in inches; in a paper's style it is scaled to the width of a column or of the text."""
+    exact = current().width(width)
+    fig.set_size_inches(exact, height * (exact / width))
 
 
 def over_steps(
@@ -126,7 +134,7 @@ def over_steps(
         keys: Further entries of the row that names the phases.
     """
     axes = list(axes if axes is not None else fig.axes)
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context({**current().rc}):
         for axis in axes:
             _show_single_points(axis)
             shade_phases(axis, phases)
@@ -154,7 +162,7 @@ def _show_single_points(axis: Axes) -> None:
 
 def legend(axis: Axes, place: str = "best") -> None:
     """A legend in the figures' style."""
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context({**current().rc}):
         axis.legend(loc=place)  # ty: ignore[invalid-argument-type]
 
 
@@ -171,11 +179,14 @@ def name_phases(fig: Figure, phases: Phases, keys: Sequence[Artist] = ()) -> Non
     ]
     patches += keys
     if patches:
+        size = max(6.0, current().smallest)
+        ems = sum(2.4 + 0.55 * len(str(patch.get_label())) for patch in patches)
+        lines = math.ceil(ems * size / 72 / fig.get_figwidth())
         fig.legend(
             handles=patches,
             loc="outside upper center",
-            ncols=len(patches),
-            fontsize=6,
+            ncols=math.ceil(len(patches) / lines),
+            fontsize=size,
             handlelength=1.0,
             handletextpad=0.4,
             columnspacing=1.0,
@@ -206,7 +217,7 @@ def frequency_lines(axis: Axes, table: pd.DataFrame, value: str, keys: Sequence[
 def save_figure(fig: Figure, stem: Path, formats: Sequence[str]) -> list[Path]:
     """Write `stem`.png, .pdf, .svg as asked, atomically and without dates in them."""
     paths = []
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context({**current().rc}):
         for form in formats:
             path = stem.with_name(f"{stem.name}.{form}")
             metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)

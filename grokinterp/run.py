@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pandas as pd
 
 from grokinterp.config import RunConfig
+from grokinterp.displays import run_html
 from grokinterp.errors import GrokinterpError, NotApplicableError
 from grokinterp.leads import LEAD_COLUMNS
 from grokinterp.phases import Phases, find_phases, is_phases_json
@@ -35,6 +36,10 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, {self.config.task.operation}, {len(self.steps)} checkpoints)"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return run_html(self)
 
     @property
     def path(self) -> Path:
@@ -115,6 +120,33 @@ class Run:
         from grokinterp.models.load import load_model
 
         return load_model(self.config.model, self.task.layout, self.weights(self._step(step)))
+
+    def bridge(self, step: int | None = None) -> Any:
+        """TransformerLens 4's TransformerBridge with the weights at `step` (default: the last checkpoint).
+
+        Raises:
+            GrokinterpError: TransformerLens 4 is not installed, or it can't build this network.
+        """
+        from grokinterp.models.bridge import load_bridge
+
+        return load_bridge(self.config.model, self.task.layout, self.weights(self._step(step)))
+
+    def export_tables(self, folder: str | Path, kind: str = "csv", *, overwrite: bool = False) -> list[Path]:
+        """Write all tables and metrics as "csv" or "parquet"; see `grokinterp.exports.export_tables`."""
+        from grokinterp.exports import export_tables
+
+        return export_tables(self, folder, kind, overwrite=overwrite)
+
+    def export_checkpoint(
+        self, step: int | None, file: str | Path, kind: str = "state_dict", *, overwrite: bool = False
+    ) -> list[Path]:
+        """Write the checkpoint at `step` (None: the last one) as a "state_dict" or "safetensors", its config beside it.
+
+        See `grokinterp.exports.export_checkpoint`.
+        """
+        from grokinterp.exports import export_checkpoint
+
+        return export_checkpoint(self, self._step(step), file, kind, overwrite=overwrite)
 
     def snapshot(self, step: int | None = None, *, device: str = "cpu") -> "Snapshot":
         """The network at `step` (default: the last checkpoint) under the run's key frequencies."""

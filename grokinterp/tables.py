@@ -95,9 +95,18 @@ def read_table(rundir: RunDir, measure: str, part: str = "") -> pd.DataFrame:
     Raises:
         GrokinterpError: it was never computed, or is damaged.
     """
+    return read_whole_table(rundir, measure, part).to_pandas()
+
+
+def read_whole_table(rundir: RunDir, measure: str, part: str = "") -> pa.Table:
+    """A table in its declared types: as a data frame, integers with a null among them are floats.
+
+    Raises:
+        GrokinterpError: it was never computed, or is damaged.
+    """
     path = rundir.table_path(measure, part)
     try:
-        return _read(path).to_pandas()
+        return _read(path)
     except FileNotFoundError:
         name = f"{measure}.{part}" if part else measure
         raise GrokinterpError(f"{rundir.out} has no table {name}; run `grokinterp analyze {rundir.root}`") from None

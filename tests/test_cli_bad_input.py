@@ -128,6 +128,9 @@ def _arrange(folder: Path) -> None:
     (folder / "folder.csv").mkdir()
     (folder / "folder.py").mkdir()
     (folder / "no_file" / "config.json").mkdir(parents=True)
+    for name in ("a", "b"):
+        (folder / "all_broken" / name).mkdir(parents=True)
+        (folder / "all_broken" / name / "config.json").write_text("{")
     (folder / "unfinished.toml").write_text(CONFIG.to_toml())
     run = gi.train(CONFIG, folder / "run", show_progress=False).path
     damaged = ("no_checkpoints", "damaged_task", "missing_task", "damaged_metrics", "unfinished")

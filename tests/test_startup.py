@@ -5,6 +5,9 @@ import sys
 import time
 
 import pytest
+from conftest import small_config
+
+from grokinterp.runs.rundir import RunDir
 
 HEAVY = ("torch", "transformer_lens", "transformers", "sklearn", "matplotlib", "plotly")
 
@@ -38,12 +41,24 @@ def test_importing_the_package_loads_nothing_heavy_and_takes_under_a_fifth_of_a_
         (["train", "--help"], (*HEAVY, "pandas")),
         (["import", "--help"], (*HEAVY, "pandas")),
         (["list"], ("torch", "transformer_lens")),
+        (["list", "--json"], ("torch", "transformer_lens")),
+        (["watch", "--help"], (*HEAVY, "pandas", "rich.live")),
+        (["completion", "bash"], (*HEAVY, "pandas")),
     ],
 )
 def test_help_and_list_need_no_torch(arguments, absent):
     loaded = imported_by(["-m", "grokinterp.cli", *arguments])
     assert "pydantic" in loaded  # it did import something
     assert not set(loaded) & set(absent)
+
+
+def test_watching_needs_no_torch(tmp_path):
+    rundir = RunDir(tmp_path)
+    rundir.write_config(small_config())
+    rundir.metrics_path.write_text('{"step": 0, "train_loss": 1.0}\n')
+    loaded = imported_by(["-m", "grokinterp.cli", "watch", str(tmp_path), "--once"])
+    assert "grokinterp.watch.view" in loaded
+    assert not set(loaded) & {*HEAVY, "pandas"}
 
 
 def test_help_is_there_in_half_a_second():

@@ -8,11 +8,11 @@ its rows came; rows whose sources are unchanged are kept, the others computed ag
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from grokinterp.analysis.outcome import Outcome
 from grokinterp.analysis.plan import Work, settings_of, subsets
 from grokinterp.analysis.workers import default_jobs, in_order, without_subnormals
 from grokinterp.device import free_bytes, resolve_device
@@ -32,25 +32,6 @@ from grokinterp.tables import Row, check_rows, read_rows, write_table
 
 FLUSH_EVERY = 25
 """Checkpoints between writes of the tables, so that a kill loses little."""
-
-
-@dataclass
-class Outcome:
-    """What an analysis did.
-
-    Attributes:
-        computed: Rows' checkpoints computed now, by measure.
-        reused: Checkpoints whose rows were kept, by measure.
-        skipped: Why a measure has no meaning here, by measure.
-        failed: What went wrong, by measure.
-        damaged: One sentence for each checkpoint that could not be read.
-    """
-
-    computed: dict[str, int] = field(default_factory=dict)
-    reused: dict[str, int] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
-    damaged: list[str] = field(default_factory=list)
 
 
 def analyze(

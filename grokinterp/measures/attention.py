@@ -171,7 +171,7 @@ def plot(tables: "Tables") -> "Figure":
     columns = min(len(heads), 4)
     n_rows, high = math.ceil(len(heads) / columns), float(table["attention"].max())
     fig, axes = plotting.figure(n_rows, columns, height=1.9, square=True)
-    fig.set_size_inches(min(1.55 * columns + 1.2, plotting.WIDTHS["text"]), 1.9 * n_rows + 0.1)
+    plotting.resize(fig, min(1.55 * columns + 1.2, plotting.WIDTHS["text"]), 1.9 * n_rows + 0.1)
     for axis, head in zip(axes.flat, heads, strict=False):
         rows = table[table["head"] == head]
         grid = np.full((int(rows["i"].max()) + 1, int(rows["j"].max()) + 1), np.nan)

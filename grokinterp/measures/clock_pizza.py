@@ -247,7 +247,7 @@ def _plot_circles(axis: "Axes", circles: "pd.DataFrame") -> None:
     axis.set_xticks(range(len(names)), labels, fontsize=6)
     axis.set(xlim=(-0.5, len(names) - 0.5), ylim=(-0.02, 1.02))
     axis.set_xlabel(f"the one circle kept in $W_E$, step {circles['step'].max()}")
-    axis.set_ylabel("explained variance of logits")
+    axis.set_ylabel("explained variance\nof the logits")
     plotting.legend(axis)
 
 

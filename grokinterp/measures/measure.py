@@ -129,6 +129,15 @@ class Measure:
     series: tuple[Series, ...] = ()
     on_request: bool = False
 
+    def __repr__(self) -> str:
+        return f"Measure({self.name!r}, {len(self.parts)} table{'s' if len(self.parts) > 1 else ''})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from grokinterp.displays import measure_html
+
+        return measure_html(self)
+
     def table_names(self) -> list[str]:
         """As `run.table` takes them: name, name.part."""
         return [f"{self.name}.{part}" if part else self.name for part in self.parts]

@@ -1,6 +1,6 @@
-"""The only module that imports transformer_lens (3.x): real HookedTransformers from our configs.
+"""The module that imports transformer_lens 3: real HookedTransformers from our configs.
 
-4.0 removed HookedTransformer; see pyproject.toml for the pin.
+4.0 removed HookedTransformer; see pyproject.toml for the pin, and bridge.py for what 4 has in its place.
 """
 
 import copy
@@ -16,9 +16,12 @@ from grokinterp.config import TransformerConfig
 from grokinterp.errors import GrokinterpError
 from grokinterp.models.activations import Activations
 from grokinterp.models.dropout import Dropout
+from grokinterp.models.lens_version import require_lens
+from grokinterp.models.mixed_attention import mixing_hook
 from grokinterp.models.weights import Weights, is_trained, weight_specs
 from grokinterp.tasks.layouts import Layout
 
+require_lens(3)
 with warnings.catch_warnings():
     # Its dependencies warn about each other at import; none of it concerns our users.
     warnings.simplefilter("ignore")
@@ -94,14 +97,7 @@ def _normalize_sums(model: HookedTransformer) -> None:
 
 def _mix_attention(model: HookedTransformer, rate: float, n_ctx: int, *, causal: bool) -> None:
     """Mix each block's attention with a constant 1 at every position that is seen, by permanent hooks."""
-    seen = torch.ones(n_ctx, n_ctx)
-    seen = seen.tril() if causal else seen
-
-    def mix(tensor: Tensor, *, hook: object) -> Tensor:
-        del hook
-        n_query, n_key = tensor.shape[-2:]  # a shorter prompt than the task's has fewer
-        return rate * tensor + (1 - rate) * seen[:n_query, :n_key].to(tensor)
-
+    mix = mixing_hook(rate, n_ctx, causal=causal)
     for block in range(model.cfg.n_layers):
         model.add_hook(f"blocks.{block}.attn.hook_pattern", mix, is_permanent=True)
 

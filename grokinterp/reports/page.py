@@ -15,6 +15,7 @@ from typing import Any
 SCRIPTS = (
     "data.js",
     "theme.js",
+    "colors.js",
     "state.js",
     "cards.js",
     "curves.js",
@@ -35,19 +36,28 @@ def build_page(title: str, sentences: list[str], data: dict[str, Any]) -> str:
     Raises:
         ValueError: data hold NaN or infinity.
     """
+    source = "".join(asset(name) for name in SCRIPTS)
+    return assemble(asset("template.html"), asset("page.css"), source, title, sentences, data)
+
+
+def assemble(template: str, style: str, source: str, title: str, sentences: list[str], data: dict[str, Any]) -> str:
+    """A page of this template, style sheet and scripts, with plotly and one block of JSON.
+
+    Raises:
+        ValueError: data hold NaN or infinity.
+    """
     plotly = _plotly()
-    source = "".join(_asset(name) for name in SCRIPTS)
     script = f'(() => {{\n"use strict";\n{source}}})();\n'
     parts = {
         "policy": _policy(plotly, script),
         "title": html.escape(title),
         "story": "".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences),
-        "style": _asset("page.css"),
+        "style": style,
         "data": embedded_json(data),
         "plotly": plotly,
         "script": script,
     }
-    pieces = _asset("template.html").split("@@")
+    pieces = template.split("@@")
     return "".join(parts[piece] if i % 2 else piece for i, piece in enumerate(pieces))
 
 
@@ -82,5 +92,6 @@ def _plotly() -> str:
     return source
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A template, style sheet or script of the run's page; theme.js, cards.js and data.js serve other pages too."""
     return (files("grokinterp.reports") / "page" / name).read_text(encoding="utf-8")

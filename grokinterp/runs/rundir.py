@@ -3,7 +3,7 @@
     config.json provenance.json task.safetensors split.safetensors metrics.jsonl checksums.json end.json lost.json
     ckpts/step_00001200.safetensors  resume.pt  lock
     measures/<name>[.<part>].parquet  measures/<name>.json  phases.json  summary.json  figures/
-    report.html
+    report.html  tracking/
 
 What training writes lies under `root`; what analysis writes lies under `out`, which is the same
 folder unless the run can't be written. This module needs no torch; tensors.py reads and writes the
@@ -89,6 +89,11 @@ class RunDir:
         return self.root / "ckpts"
 
     @property
+    def tracking(self) -> Path:
+        """The folder of what trackers of the training write; no part of the run."""
+        return self.root / "tracking"
+
+    @property
     def phases_path(self) -> Path:
         """Events and phases."""
         return self.out / "phases.json"
@@ -131,6 +136,14 @@ class RunDir:
         return self.measures / f"{measure}.json"
 
     # Config and provenance ---------------------------------------------------------------------
+
+    def tables(self) -> list[str]:
+        """Names of the tables, "measure" or "measure.part", ascending."""
+        return sorted(path.name.removesuffix(".parquet") for path in self.measures.glob("[!.]*.parquet"))
+
+    def measured(self) -> list[str]:
+        """Names of the measures that have a table, ascending."""
+        return sorted({path.name.partition(".")[0] for path in self.measures.glob("[!.]*.parquet")})
 
     def exists(self) -> bool:
         """Whether there is a run here."""

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from grokinterp.displays import snapshot_html
 from grokinterp.errors import NotApplicableError
 from grokinterp.harmonics.cyclic import CyclicCoordinates, frequencies, sum_means
 from grokinterp.harmonics.group_spectrum import key_irreps, product_means, trace_similarities
@@ -39,6 +40,10 @@ class Snapshot(Network):
 
     def __repr__(self) -> str:
         return f"Snapshot({self.task.name}, step {self.step}, {sum(w.numel() for w in self.weights.values())} weights)"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return snapshot_html(self)
 
     def with_keys(self, keys: KeyFrequencies | None, irreps: tuple[str, ...] | None = None) -> "Snapshot":
         """The same snapshot under other fixed key frequencies or irreps."""

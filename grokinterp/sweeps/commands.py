@@ -1,7 +1,8 @@
 """The commands `sweep` and `results`; heavy imports inside the functions."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -9,6 +10,7 @@ from rich.console import Console
 from grokinterp.arguments import whole
 from grokinterp.errors import GrokinterpError
 from grokinterp.exits import say
+from grokinterp.json_output import print_rows
 
 if TYPE_CHECKING:
     from grokinterp.sweeps.recipe import Recipe
@@ -98,6 +100,10 @@ def results(
     *,
     out: Annotated[Path | None, Parameter(help="The dataset's folder; FOLDER/results if not given.")] = None,
     csv: Annotated[Path | None, Parameter(help="Also write one CSV file.")] = None,
+    json: Annotated[
+        bool,
+        Parameter(negative=(), help="Also print the rows as a JSON array; null for what is not known."),
+    ] = False,
 ) -> int:
     """Gather one tidy row a run: config, events, values at the landmarks, censoring; a parquet dataset.
 
@@ -123,7 +129,17 @@ def results(
         write_text(csv, pd.read_parquet(dataset).to_csv(index=False))
         say(f"{n_rows} rows in {csv}")
     say(f"{n_rows} rows in {dataset}")
+    if json:
+        print_rows(_rows(dataset))
     return 0
+
+
+def _rows(dataset: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a dataset, one part of it in memory at a time."""
+    import pyarrow.parquet as pq
+
+    for part in sorted(dataset.iterdir()):
+        yield from pq.read_table(part).to_pylist()
 
 
 def _check_csv(path: Path) -> None:

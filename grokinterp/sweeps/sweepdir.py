@@ -18,7 +18,6 @@ from grokinterp.runs.files import refuse_file_in_the_way, temporary_name, write_
 from grokinterp.runs.rundir import RunDir
 from grokinterp.sweeps.recipe import Recipe
 from grokinterp.sweeps.worker import Job
-from grokinterp.training.loop import difference
 
 _OURS = ("logs", "results", "recipe.json", "outcomes.json", "lock", "slurm")
 
@@ -108,6 +107,8 @@ class SweepDir:
 
 def _refuse_other_run(there: RunDir, configs: Mapping[str, RunConfig]) -> None:
     """A run that is there has to be one of these, by name and config; one whose config is damaged fails by itself."""
+    from grokinterp.training.loop import difference
+
     config = configs.get(there.root.name)
     if config is None:
         raise GrokinterpError(

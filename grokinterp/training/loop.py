@@ -16,13 +16,16 @@ from grokinterp.runs.provenance import provenance
 from grokinterp.runs.rundir import RunDir
 from grokinterp.runs.tensors import read_resume, write_checkpoint, write_resume
 from grokinterp.tasks import build_task
+from grokinterp.trackers import Followers
 from grokinterp.training.checkpointing import planned_steps
 from grokinterp.training.stop import Interrupted, stop_on_signal
 from grokinterp.training.trainer import Trainer, build_trainer
 
 
-def train_run(config: RunConfig, rundir: RunDir, *, show_progress: bool | None = None) -> None:
-    """Train to the end, starting or going on from what lies in `rundir`.
+def train_run(
+    config: RunConfig, rundir: RunDir, *, show_progress: bool | None = None, followers: Followers | None = None
+) -> None:
+    """Train to the end, starting or going on from what lies in `rundir`; `followers` are told each evaluation.
 
     Raises:
         Interrupted: asked to stop; what is needed to go on is saved.
@@ -31,7 +34,7 @@ def train_run(config: RunConfig, rundir: RunDir, *, show_progress: bool | None =
     device = resolve_device(config.train.device)
     threads = config.train.threads or rundir.read_provenance().get("threads")
     with locked(rundir.lock_path, str(rundir.root)), thread_count(threads) as n_threads:
-        _loop(prepare(config, rundir, device, n_threads), rundir, show_progress)
+        _loop(prepare(config, rundir, device, n_threads), rundir, show_progress, followers or Followers())
 
 
 def prepare(config: RunConfig, rundir: RunDir, device: torch.device, n_threads: int, **about: Any) -> Trainer:
@@ -72,7 +75,7 @@ def is_finished(rundir: RunDir, config: RunConfig) -> bool:
     return not checksums or rundir.checkpoint_path(last).name in checksums
 
 
-def _loop(trainer: Trainer, rundir: RunDir, show_progress: bool | None) -> None:
+def _loop(trainer: Trainer, rundir: RunDir, show_progress: bool | None, followers: Followers) -> None:
     """Evaluate, save, step. "Step s" is the state after s updates; 0 is the initialisation.
 
     resume.pt of step s is written before step s is evaluated, so that whoever goes on from it
@@ -83,6 +86,7 @@ def _loop(trainer: Trainer, rundir: RunDir, show_progress: bool | None) -> None:
     log = MetricsLog(rundir.metrics_path)
     try:
         with stop_on_signal() as stop, progress_bar("training", last, show=show_progress) as report:
+            followers.start(rundir.tracking, trainer.config.model_dump(mode="json"), read_metrics(rundir.metrics_path))
             while True:
                 step, asked = trainer.step, bool(stop)
                 if step > start and (step % settings.resume_every == 0 or step == last or asked):
@@ -95,6 +99,7 @@ def _loop(trainer: Trainer, rundir: RunDir, show_progress: bool | None) -> None:
                     row = trainer.evaluate()
                     check_finite(row, step, trainer.config)
                     log.append({"step": step, **row})
+                    followers.log({"step": step, **row})
                     report(step, f"test accuracy {row['test_accuracy']:.3f}")
                     over = trainer.ending.reason(step, row["test_accuracy"])
                 accuracies = (row["train_accuracy"], row["test_accuracy"]) if row else ()
@@ -110,6 +115,7 @@ def _loop(trainer: Trainer, rundir: RunDir, show_progress: bool | None) -> None:
                 trainer.update()
     finally:
         log.close()
+        followers.finish()
 
 
 def _brief(value: object) -> str:

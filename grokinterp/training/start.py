@@ -13,25 +13,42 @@ from grokinterp.run import Run, open_run
 from grokinterp.runs.files import refuse_file_in_the_way
 from grokinterp.runs.metrics import read_metrics
 from grokinterp.runs.rundir import RunDir
+from grokinterp.trackers import Followers, Track, choose_trackers
 from grokinterp.training.loop import check_same, is_finished, train_run
 
 
-def train(config: RunConfig, directory: str | Path, *, resume: bool = True, show_progress: bool | None = None) -> Run:
+def train(
+    config: RunConfig,
+    directory: str | Path,
+    *,
+    resume: bool = True,
+    show_progress: bool | None = None,
+    track: Track = None,
+) -> Run:
     """Train `config` into `directory` and open the run.
 
     The same config and finished: reused. The same and unfinished: goes on, to bit-identical weights
     (unless `resume` is false, which is the command line's default). Another config: refused.
 
+    Args:
+        track: "tensorboard", "wandb", an object with the methods of `grokinterp.trackers.Tracker`, or several of
+            these; told each evaluation while it trains, of a finished run all at once. The run is the same without.
+
     Raises:
-        GrokinterpError: as said above, or the place holds something else.
+        GrokinterpError: as said above, the place holds something else, or `track` names what can't be used.
         Interrupted: stopped by Ctrl-C or SIGTERM between two steps; call again to go on.
     """
+    followers = Followers(choose_trackers(track))
+    rundir = RunDir(directory)
     if check_place(config, directory, resume=resume):
+        if track is not None:
+            followers.start(rundir.tracking, config.model_dump(mode="json"), read_metrics(rundir.metrics_path))
+            followers.finish()
         return open_run(directory)
     check_memory(config)
     if show_progress is not False:
         remark_on(config)
-    train_run(config, RunDir(directory), show_progress=show_progress)
+    train_run(config, rundir, show_progress=show_progress, followers=followers)
     return open_run(directory)
 
 

@@ -1,4 +1,5 @@
 // Cards: a title, the figure, its tools and its caption. Only those in sight are drawn; the others when they come.
+// A page that has them says in stamp() what its files' names end with.
 
 const cards = [];
 const PAINTERS = {}; // view name -> (view, card) => {traces, layout, when, tools}
@@ -48,7 +49,7 @@ function makeCard(view) {
   const root = element("section", { className: "card", id: `view-${view.name}`, children: [head, when, plot] });
   if (view.note) root.append(element("p", { className: "note", text: view.note }));
   if (view.caption) root.append(captionOf(view.caption));
-  const card = { view, root, plot, when, tools, stale: true, visible: false, painter: PAINTERS[view.name] };
+  const card = { view, root, plot, when, tools, stale: true, visible: false, painter: PAINTERS[view.painter || view.name] };
   if (card.painter.prepare) card.painter.prepare(view, card);
   cards.push(card);
   inSight.observe(root);
@@ -56,7 +57,7 @@ function makeCard(view) {
 }
 
 function save(card, format) {
-  const name = `${run.name}-${card.view.name}-step-${stepNow()}`.replace(/[^\w.-]+/g, "_").slice(0, 100);
+  const name = `${run.name}-${card.view.name}${stamp()}`.replace(/[^\w.-]+/g, "_").slice(0, 100);
   const size = { width: card.plot.clientWidth, height: card.plot.clientHeight + 40 };
   const { margin } = card.plot.layout;
   const title = { text: plain(`${card.view.title}. ${card.when.textContent}`), font: { size: 12 }, x: 0.02, xanchor: "left", y: 0.98, yanchor: "top" };
@@ -92,7 +93,3 @@ function captionOf(caption) {
     ],
   });
 }
-
-listeners.push((what) => cards.forEach((card) => {
-  if (what.has("step") || card.painter.follows) redraw(card);
-}));

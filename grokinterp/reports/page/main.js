@@ -71,5 +71,6 @@ document.getElementById("theme").textContent = theme === "dark" ? "light" : "dar
 makeViews();
 makeEnd();
 startPlayer();
+themeListeners.push(redrawAll, drawPhaseNames, showFollowed);
 startTheme();
 document.documentElement.dataset.ready = "true";

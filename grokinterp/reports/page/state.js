@@ -21,3 +21,8 @@ function change(changes) {
 
 const goTo = (step) => change({ index: nearest(run.steps, step) });
 const follow = (k) => change({ followed: k });
+const stamp = () => `-step-${stepNow()}`;
+
+listeners.push((what) => cards.forEach((card) => {
+  if (what.has("step") || card.painter.follows) redraw(card);
+}));

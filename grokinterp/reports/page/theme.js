@@ -8,25 +8,8 @@ const darkWanted = window.matchMedia("(prefers-color-scheme: dark)");
 let theme = darkWanted.matches ? "dark" : "light";
 let chosenByHand = false;
 const coarse = window.matchMedia("(pointer: coarse)").matches;
-
+const themeListeners = []; // told when it changed between light and dark
 const ground = () => GROUNDS[theme];
-const phaseColor = (name) => run.palette.phases[theme][name] || ground().card;
-
-/** The colour of a frequency: its own if it is key, else the followed one's, else faint. */
-function frequencyColor(k) {
-  const place = run.keys.indexOf(k);
-  if (place >= 0) return run.palette.keys[theme][place % run.palette.keys[theme].length];
-  return k === state.followed ? "#E0349A" : ground().faint;
-}
-
-/** A colour by its name in the data: ink, faint, followed, split:train, cycle:2. */
-function colorOf(name) {
-  const [kind, which] = name.split(":");
-  if (kind === "split") return run.palette.splits[theme][which];
-  if (kind === "cycle") return run.palette.cycle[theme][Number(which) % run.palette.cycle[theme].length];
-  if (kind === "followed") return frequencyColor(state.followed);
-  return ground()[kind];
-}
 
 /** What every figure's layout begins with. */
 function baseLayout(more = {}) {
@@ -63,9 +46,7 @@ function setTheme(name) {
   theme = name;
   document.documentElement.dataset.theme = name;
   document.getElementById("theme").textContent = name === "dark" ? "light" : "dark";
-  redrawAll();
-  drawPhaseNames();
-  showFollowed();
+  themeListeners.forEach((told) => told());
 }
 
 function startTheme() {
