@@ -105,16 +105,23 @@ def _points(rows: Sequence[Mapping[str, Any]], column: str) -> list[tuple[int, f
     return thin if not known or thin[-1] == known[-1] else [*thin, known[-1]]
 
 
-def config_line(config: "RunConfig") -> str:
-    """Task, network and training in one line."""
+def config_line(config: "RunConfig", *, imported: bool = False) -> str:
+    """Task, network and training in one line; of an imported run no more than its files can say for certain."""
+    if imported:
+        return f"{_operation(config)}, {config.task.n_pairs:,} pairs; {_network(config)}; trained elsewhere"
     return "; ".join((_task(config), _network(config), _training(config)))
+
+
+def _operation(config: "RunConfig") -> str:
+    task = config.task
+    where = f" in {task.group}" if task.group else f" mod {task.p}" if task.operation != "custom" else ""
+    return f"{task.operation}{where}"
 
 
 def _task(config: "RunConfig") -> str:
     task = config.task
-    where = f" in {task.group}" if task.group else f" mod {task.p}" if task.operation != "custom" else ""
     labels = ", shuffled labels" if task.shuffle_labels else f", {task.outliers} outliers" if task.outliers else ""
-    return f"{task.operation}{where}, {100 * task.frac_train:g} % of {task.n_pairs:,} pairs{labels}"
+    return f"{_operation(config)}, {100 * task.frac_train:g} % of {task.n_pairs:,} pairs{labels}"
 
 
 def _network(config: "RunConfig") -> str:
@@ -141,7 +148,7 @@ def run_html(run: "Run") -> str:
 
     What cannot be read is said in its place; nothing is raised but for the config.
     """
-    picture, facts = "", {"config": config_line(run.config)}
+    picture, facts = "", {"config": config_line(run.config, imported=_is_imported(run))}
     try:
         phases = run.phases
         picture = accuracy_curves(
@@ -158,6 +165,14 @@ def run_html(run: "Run") -> str:
     facts["key frequencies"] = _saved_keys(run)
     facts["measured"] = ", ".join(run.rundir.measured()) or "nothing yet; gi.analyze(run)"
     return card(run.config.name, f"run in {run.path}", facts, picture=picture)
+
+
+def _is_imported(run: "Run") -> bool:
+    """Whether the config was guessed from somebody else's files."""
+    try:
+        return "source" in run.rundir.read_provenance()
+    except GrokinterpError:
+        return False
 
 
 def _reached(step: int | None, split: str, last: int) -> str:
@@ -219,7 +234,9 @@ def outcome_html(counts: Mapping[str, tuple[int, int]], reasons: Mapping[str, st
     """What an analysis did: (computed, kept) by measure, a checkpoint counted once a table; and what went wrong."""
     rows: list[Sequence[object]] = [("measure", "tables of checkpoints computed", "kept")]
     rows += [(name, computed, kept) for name, (computed, kept) in counts.items()]
-    return card("analysis", f"{len(counts)} measures", reasons, cells=rows if counts else ())
+    return card(
+        "analysis", f"{len(counts)} measure{'' if len(counts) == 1 else 's'}", reasons, cells=rows if counts else ()
+    )
 
 
 def measure_html(measure: "Measure") -> str:

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import torch
 from conftest import small_config
 
 import grokinterp as gi
@@ -94,6 +95,16 @@ def test_the_display_of_a_run_needs_no_torch(run):
     assert done.stdout.strip() == "False"
 
 
+def test_an_imported_run_claims_nothing_about_a_training_that_nobody_knows(tmp_path):
+    model = gi.build_model(small_config())
+    torch.save(model.state_dict(), tmp_path / "step_7.pt")
+    text = shown(gi.import_run(tmp_path / "step_7.pt", tmp_path / "run"))
+    assert "trained elsewhere" in text
+    assert "49 pairs" in text
+    assert "adamw" not in text
+    assert "%" not in text
+
+
 def test_a_hostile_name_puts_no_tag_into_the_page(tmp_path):
     folder = tmp_path / "<b onmouseover=alert(1)>&'"
     run = gi.train(small_config(name=HOSTILE), folder, show_progress=False)
@@ -158,7 +169,7 @@ def test_an_analysis_shows_what_was_computed_kept_and_skipped(run):
     n = len(run.steps)
     assert f"weight_norm {2 * n} 0" in shown(first)
     assert "skipped coset_purity" in shown(first)
-    assert repr(first) == "Outcome(1 measures computed, 0 kept, 1 skipped, 0 failed, 0 checkpoints damaged)"
+    assert repr(first) == "Outcome(computed=1, kept=0, skipped=1, failed=0, damaged=0)"
     again = gi.analyze(run, ["weight_norm"], show_progress=False)
     assert f"weight_norm 0 {2 * n}" in shown(again)
 

@@ -32,9 +32,9 @@ class Outcome:
 
     def __repr__(self) -> str:
         states = [self.computed, self.reused, self.skipped, self.failed, self.damaged]
-        words = ("measures computed", "kept", "skipped", "failed", "checkpoints damaged")
+        words = ("computed", "kept", "skipped", "failed", "damaged")
         numbers = [sum(map(bool, x.values())) if isinstance(x, dict) else len(x) for x in states]
-        return f"Outcome({', '.join(f'{n} {word}' for n, word in zip(numbers, words, strict=True))})"
+        return f"Outcome({', '.join(f'{word}={n}' for n, word in zip(numbers, words, strict=True))})"
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

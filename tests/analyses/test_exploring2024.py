@@ -12,7 +12,14 @@ def architectures(**changed: dict) -> dict[str, pd.DataFrame]:
     """Two seeds of every variant at three shares; `changed` gives a variant other columns."""
     names = (*claims.TRANSFORMERS, "lstm20", "lstm128", "mlp", "mlp_no_decay", "mlp_embedding")
     rows = [
-        {"variant": name, "run": f"{name}-{fraction}-{seed}", "frac_train": fraction, "train_accuracy": 1.0, **STEPS}
+        {
+            "variant": name,
+            "run": f"{name}-{fraction}-{seed}",
+            "frac_train": fraction,
+            "train_accuracy": 1.0,
+            "test_accuracy": 1.0,
+            **STEPS,
+        }
         | changed.get(name, {})
         for name in names
         for fraction in (0.3, 0.45, 0.6)
@@ -95,11 +102,34 @@ def test_half_of_the_pairs_is_the_key_where_the_delay_peaks_between():
     assert claims.half_is_the_key(found).holds
 
 
+def test_without_transformers_nothing_is_said_of_them():
+    rows = architectures()["architectures"]
+    found = {"architectures": rows[~rows["variant"].isin(claims.TRANSFORMERS)]}
+    for claim in (claims.half_is_the_key, claims.transformers_grok):
+        assert claim(found).holds is None
+    assert claims.gap_at(found, fractions=[0.45, 0.6]).holds is None
+
+
+def mechanism(**gini: float) -> dict[str, pd.DataFrame]:
+    """Each run's Gini at the end, by its variant; .3 at the start."""
+    rows = [
+        {"variant": name, "run": f"{name}-0.3-0", "when": when, "gini_W_E": value, "sum_of_squares": 1.0}
+        for name, end in gini.items()
+        for when, value in (("start", 0.3), ("end", end))
+    ]
+    return {"mechanism": pd.DataFrame(rows)}
+
+
 @pytest.mark.parametrize(("end", "holds"), [(0.6, True), (0.2, False)])
 def test_structure_appears_where_gini_rises(end, holds):
-    found = architectures()
-    rows = [
-        {"variant": "mlp", "run": "mlp-0.3-0", "when": when, "gini_W_E": gini, "sum_of_squares": 1.0}
-        for when, gini in (("start", 0.3), ("end", end))
-    ]
-    assert claims.structure_appears(found | {"mechanism": pd.DataFrame(rows)}).holds is holds
+    found = architectures() | mechanism(mlp=end)
+    assert claims.structure_appears(found).holds is holds
+
+
+@pytest.mark.parametrize(("other", "holds"), [(0.35, True), (0.7, False)])
+def test_structure_goes_with_generalising_only_where_it_is_less_without(other, holds):
+    lost = {"generalization_step": None, "test_accuracy": 0.01}
+    found = architectures(mlp_no_decay=lost) | mechanism(mlp=0.6, mlp_no_decay=other)
+    assert claims.structure_appears(found).holds is holds
+    alone = architectures(mlp=lost, mlp_no_decay=lost) | mechanism(mlp=0.6, mlp_no_decay=other)
+    assert claims.structure_appears(alone).holds is None
