@@ -2,7 +2,6 @@
 
 import re
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -152,25 +151,25 @@ def outliers(tables: Tables) -> Figure:
 
 
 def sharpness(tables: Tables) -> Figure:
-    """Keskar's phi of the last network against its test accuracy: seeds of one way to train, and all ways."""
+    """Keskar's phi of the last network of each seed against its test accuracy, and against its train loss."""
     table = tables["sharpness"]
+    seeds = table[table["recipe"] == "sharpness"]
     fig, axes = plotting.figure(1, 2, width="text", height=2.4, grid=True)
-    seeds, ways = table[table["recipe"] == "sharpness"], table[table["recipe"] == "interventions"]
-    _phi_marks(axes.flat[0], seeds, "adamw", 0, f"{len(seeds)} seeds of AdamW")
-    for i, (name, label) in enumerate(LABELS.items()):
-        _phi_marks(axes.flat[1], ways[ways["variant"] == name], name, i, label)
-    for axis in axes.flat:
-        axis.set_yscale("log")
-        axis.set_xlabel("test accuracy")
+    for axis, column in zip(axes.flat, ("test_accuracy", "train_loss"), strict=True):
+        _phi_marks(axis, seeds, column, "adamw", f"{len(seeds)} seeds of AdamW")
+    axes.flat[0].set_xlabel("test accuracy")
+    axes.flat[1].set_xlabel("train loss (nats)")
+    axes.flat[1].set_xscale("log")
     axes.flat[0].set_ylabel(r"sharpness $\phi$ (%)")
     plotting.legend(axes.flat[0])
-    _legend_beside(axes.flat[1])
     return fig
 
 
-def _phi_marks(axis: Axes, rows: pd.DataFrame, name: str, i: int, label: str) -> None:
-    color = plotting.CYCLE[list(LABELS).index(name) % len(plotting.CYCLE)]
-    axis.plot(rows["test_accuracy"], rows["phi"].clip(lower=SMALLEST), MARKERS[i], ms=3.5, color=color, label=label)
+def _phi_marks(axis: Axes, rows: pd.DataFrame, column: str, name: str, label: str) -> None:
+    place = list(LABELS).index(name)
+    style = {"ms": 3.5, "color": plotting.CYCLE[place % len(plotting.CYCLE)], "label": label}
+    axis.plot(rows[column], rows["phi"].clip(lower=SMALLEST), MARKERS[place], **style)
+    axis.set_yscale("log")
 
 
 def symbols(tables: Tables) -> Figure:
@@ -195,20 +194,24 @@ def _legend_beside(axis: Axes) -> None:
 
 
 def flat_minima(tables: Tables) -> Figure:
-    """phi of the networks that generalise, by way to train: is noise followed by flatness at equal accuracy?"""
-    table = tables["sharpness"]
-    fig, axis = plotting.figure(width="text", height=2.4)
-    matched = table[(table["recipe"] == "interventions") & (table["test_accuracy"] >= MATCHED)]
+    """phi by way to train: against test accuracy, and of those that generalise. Is noise followed by flatness?"""
+    fig, axes = plotting.figure(1, 2, width="text", height=2.6, grid=True)
+    every, equal = axes.flat
+    ways = tables["interventions"][["run"]].merge(tables["sharpness"])
+    for name, label in LABELS.items():
+        _phi_marks(every, ways[ways["variant"] == name], "test_accuracy", name, label)
+    every.set_xlabel("test accuracy")
+    every.set_ylabel(r"sharpness $\phi$ (%)")
+    _legend_beside(every)
+    matched = ways[ways["test_accuracy"] >= MATCHED]
     names = [name for name in LABELS if name in set(matched["variant"])]
     for i, name in enumerate(names):
-        phi = matched[matched["variant"] == name]["phi"].clip(lower=SMALLEST)
-        color = plotting.CYCLE[list(LABELS).index(name) % len(plotting.CYCLE)]
-        axis.plot(np.full(len(phi), i), phi, "o", ms=3, alpha=0.7, color=color)
-        axis.plot([i - 0.25, i + 0.25], [phi.median()] * 2, color=color)
-    axis.set_yscale("log")
-    axis.set_xticks(range(len(names)), [LABELS[name].replace(", ", ",\n").replace(" + ", "\n+ ") for name in names])
-    axis.tick_params(axis="x", labelsize=6)
-    axis.set_ylabel(r"sharpness $\phi$ (%), test" + f"\naccuracy at least {MATCHED:g}")
+        rows = matched[matched["variant"] == name].assign(place=i)
+        _phi_marks(equal, rows, "place", name, "")
+        equal.plot([i - 0.25, i + 0.25], [rows["phi"].clip(lower=SMALLEST).median()] * 2, color="0.3")
+    equal.set_xticks(range(len(names)), [LABELS[name] for name in names], rotation=40, ha="right", fontsize=6)
+    equal.set_xlim(-0.6, len(names) - 0.4)
+    equal.set_title(f"test accuracy at least {MATCHED:g}", fontsize=7)
     return fig
 
 
