@@ -14,6 +14,7 @@ from grokinterp.config import TransformerConfig
 from grokinterp.errors import GrokinterpError
 from grokinterp.explain import suggest
 from grokinterp.runs.files import refuse_file_in_the_way, write_bytes
+from grokinterp.runs.rundir import RunDir
 from grokinterp.tables import read_whole_table
 
 if TYPE_CHECKING:
@@ -39,10 +40,12 @@ def export_tables(run: "Run", folder: str | Path, kind: str = "csv", *, overwrit
         The files: metrics.csv, progress_measures.csv, embedding_spectrum.components.csv, ...
 
     Raises:
-        GrokinterpError: one of them is there and `overwrite` is false, a table is damaged, or there is no such kind.
+        GrokinterpError: one of them is there and `overwrite` is false, the folder is or lies in a run directory,
+            a table is damaged, or there is no such kind.
     """
     _check_kind(kind, TABLE_KINDS)
     folder = Path(folder)
+    _refuse_run_directory(folder)
     refuse_file_in_the_way(folder)
     tables = {"metrics": pa.Table.from_pandas(run.metrics, preserve_index=False)}
     tables |= {name: read_whole_table(run.rundir, *name.split(".")) for name in run.rundir.tables()}
@@ -72,14 +75,15 @@ def export_checkpoint(
         The file and the JSON file beside it, which has its name with the ending .json.
 
     Raises:
-        GrokinterpError: no such checkpoint, one of the files is there and `overwrite` is false, or a network that
-            a plain HookedTransformer does not compute.
+        GrokinterpError: no such checkpoint, one of the files is there and `overwrite` is false, a file within a run
+            directory, or a network that a plain HookedTransformer does not compute.
     """
     _check_kind(kind, CHECKPOINT_KINDS)
     file = Path(file)
     beside = file.with_suffix(".json") if file.name else file
     if file == beside:
         raise GrokinterpError(f"{file} is no name for a checkpoint's file; write one such as model.pt")
+    _refuse_run_directory(file.parent)
     refuse_file_in_the_way(file.parent)
     _refuse_own_forward(run)
     model = run.model(step)
@@ -92,6 +96,16 @@ def export_checkpoint(
     }
     text = json.dumps(about, indent=2, allow_nan=False) + "\n"
     return _write({file: _packed(model.state_dict(), kind), beside: text.encode()}, overwrite=overwrite)
+
+
+def _refuse_run_directory(folder: Path) -> None:
+    """No export among a run's own files: `model.json` beside `model.pt` could be its config.json."""
+    place = folder.resolve()
+    for parent in (place, *place.parents):
+        if RunDir(parent).config_path.exists():
+            raise GrokinterpError(
+                f"{parent} is a run directory, whose files an export must not mix with; choose another --out"
+            )
 
 
 def _check_kind(kind: str, kinds: Any) -> None:

@@ -146,3 +146,22 @@ def test_nothing_is_overwritten_without_force(analyzed, tmp_path, capsys):
     assert run_command([*checkpoint, "--force", "--format", "safetensors"]) == 0
     assert capsys.readouterr().out.splitlines() == [str(tmp_path / "x.pt"), str(tmp_path / "x.json")]
     assert "embed.W_E" in safetensors.torch.load_file(tmp_path / "x.pt")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--step", "0", "--out", "config.pt"],
+        ["--step", "0", "--out", "end.pt"],
+        ["--step", "0", "--format", "safetensors", "--out", "ckpts/step_00000300.safetensors"],
+        ["--tables", "parquet", "--out", "measures"],
+        ["--tables", "csv", "--out", "."],
+    ],
+    ids=" ".join,
+)
+def test_nothing_is_exported_among_a_run_s_own_files_even_with_force(words, analyzed, capsys):
+    before = {path: path.read_bytes() for path in analyzed.path.rglob("*") if path.is_file()}
+    out = str(analyzed.path / words[-1])
+    assert run_command(["export", str(analyzed.path), *words[:-1], out, "--force"]) == 2
+    assert "is a run directory, whose files an export must not mix with" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in analyzed.path.rglob("*") if path.is_file()} == before

@@ -1,7 +1,7 @@
 """Which trackers a user asked for, refused before anything is trained."""
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from grokinterp.errors import GrokinterpError
@@ -31,12 +31,15 @@ def choose_trackers(track: Track) -> list[Tracker]:
     Raises:
         GrokinterpError: a name that is none, a package that is not installed, or an object that is no tracker.
     """
-    wanted = [] if track is None else [track] if isinstance(track, str | Tracker) else list(track)
+    several = isinstance(track, Iterable) and not isinstance(track, str | Tracker)
+    wanted: list[Any] = [] if track is None else list(track) if several else [track]
     names = dict.fromkeys(one for one in wanted if isinstance(one, str))
     return [_named(name) for name in names] + [_own(one) for one in wanted if not isinstance(one, str)]
 
 
 def _named(name: str) -> Tracker:
+    if all(part in TRACKERS for part in name.split(",")[:2]) and "," in name:
+        raise GrokinterpError(f"{name!r} is not a tracker; give --track once for each")
     if name not in TRACKERS:
         raise GrokinterpError(f"{name!r} is not a tracker; {suggest(name, TRACKERS)}")
     if importlib.util.find_spec(name) is None:

@@ -82,9 +82,14 @@ def headline(root: Path, rows: list[Row], width: int = 0) -> list[str]:
     """How many runs have begun and how they are; on two lines where `width` is given and one is too narrow."""
     counts = Counter(row.state for row in rows)
     states = ", ".join(f"{counts[state]} {state}" for state in ORDER if counts[state])
-    begun = f"{one_line(str(root))}: {len(rows)} {'run' if len(rows) == 1 else 'runs'} begun"
-    whole = f"{begun}, {states}"
-    return [whole] if not width or len(whole) <= width else [begun[:width], states[:width]]
+    name, count = one_line(str(root)), f"{len(rows)} {'run' if len(rows) == 1 else 'runs'} begun"
+    whole = f"{name}: {count}, {states}"
+    if not width or len(whole) <= width:
+        return [whole]
+    room = width - len(f": {count}")
+    if len(name) > room:  # the end of a path says more than its beginning
+        name = f"...{name[len(name) - room + 3 :]}" if room > 3 else ""
+    return [f"{name}: {count}" if name else count[:width], states[:width]]
 
 
 def _row_of(look: Look) -> Row:

@@ -131,7 +131,9 @@ def test_going_on_tells_each_step_once_from_the_first(tmp_path, monkeypatch, unt
     [
         ("tensorbord", "'tensorbord' is not a tracker; did you mean tensorboard?"),
         (["wandb", "x"], "'x' is not a tracker; choose from tensorboard, wandb"),
+        ("tensorboard,wandb", "give --track once for each"),
         ([3], "track=3 is no tracker"),
+        (5, "track=5 is no tracker"),
         ([dict], "is no tracker; give 'tensorboard' or 'wandb', or an object with the methods start"),
         ([Diary], "is no tracker"),
     ],

@@ -28,6 +28,11 @@ def test_runs_are_counted_and_those_at_work_come_first(folder):
         rows = watcher.look()
         assert not watcher.is_over(rows)
     assert headline(folder, rows) == [f"{folder}: 4 runs begun, 1 training, 1 damaged, 2 finished"]
+    for width in (80, 40, 24):
+        first, second = headline(folder / ("a" * 90), rows, width)
+        assert first.endswith("a: 4 runs begun")
+        assert (len(first), len(second)) <= (width, width)
+    assert headline(folder, rows, 12)[0] == "4 runs begun"
     assert (rows[0].name, rows[0].step, rows[0].train_accuracy, rows[0].test_accuracy) == ("killed", 30, 1.0, 0.25)
 
 
