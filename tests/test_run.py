@@ -1,5 +1,6 @@
 """A run as an object, and which folders are runs."""
 
+import numpy
 import pytest
 import torch
 from conftest import small_config
@@ -62,6 +63,12 @@ def test_the_default_step_is_the_last_and_a_missing_one_is_named(run):
     assert run.snapshot().step == 20
     with pytest.raises(GrokinterpError, match="no checkpoint at step 13 "):
         run.model(13)
+    before, after = run.steps[-2:]
+    with pytest.raises(GrokinterpError, match=f"the nearest to it: {before}, {after}$"):
+        run.model((before + after) // 2)
+    with pytest.raises(GrokinterpError, match="step='last' is no training step; give a whole number"):
+        run.model("last")
+    assert run.weights(numpy.int64(after)).keys() == run.weights(after).keys()
 
 
 def test_metrics_hold_every_evaluation_once_without_wall_times(run):

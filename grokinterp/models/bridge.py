@@ -8,6 +8,7 @@ from typing import Any
 
 from grokinterp.config import ModelConfig, TransformerConfig
 from grokinterp.errors import GrokinterpError
+from grokinterp.models.lens_settings import lens_settings
 from grokinterp.models.lens_version import require_lens
 from grokinterp.models.mixed_attention import mixing_hook
 from grokinterp.models.weights import Weights
@@ -30,22 +31,7 @@ def load_bridge(config: ModelConfig, layout: Layout, weights: Weights) -> Any:
     from transformer_lens.conversion_utils import convert_tl_checkpoint  # ty: ignore[missing-module-member]
 
     dtype = weights["unembed.W_U"].dtype
-    cfg = TransformerBridgeConfig(
-        n_layers=config.n_layers,
-        d_model=config.d_model,
-        n_heads=config.n_heads,
-        d_head=config.head_width,
-        d_mlp=config.mlp_width,
-        n_ctx=layout.n_ctx,
-        d_vocab=layout.d_vocab,
-        d_vocab_out=weights["unembed.W_U"].shape[1],
-        act_fn=config.activation,
-        normalization_type="LN" if config.normalization == "LN" else None,
-        attention_dir="causal" if config.causal else "bidirectional",
-        init_weights=False,
-        dtype=dtype,
-        device="cpu",
-    )
+    cfg = TransformerBridgeConfig(**lens_settings(config, layout, weights["unembed.W_U"].shape[1], dtype))
     bridge = TransformerBridge.boot_native(cfg, device="cpu", dtype=dtype)
     bridge.load_state_dict(convert_tl_checkpoint(weights, cfg), strict=True)
     if config.attention_rate < 1:

@@ -16,6 +16,7 @@ from grokinterp.config import TransformerConfig
 from grokinterp.errors import GrokinterpError
 from grokinterp.models.activations import Activations
 from grokinterp.models.dropout import Dropout
+from grokinterp.models.lens_settings import lens_settings
 from grokinterp.models.lens_version import require_lens
 from grokinterp.models.mixed_attention import mixing_hook
 from grokinterp.models.weights import Weights, is_trained, weight_specs
@@ -47,22 +48,7 @@ def build_hooked(
     config: TransformerConfig, layout: Layout, n_answers: int, dtype: torch.dtype = torch.float32
 ) -> HookedTransformer:
     """A HookedTransformer of this shape on the CPU, its weights not yet ours (see `load_hooked`)."""
-    cfg = HookedTransformerConfig(
-        n_layers=config.n_layers,
-        d_model=config.d_model,
-        n_heads=config.n_heads,
-        d_head=config.head_width,
-        d_mlp=config.mlp_width,
-        n_ctx=layout.n_ctx,
-        d_vocab=layout.d_vocab,
-        d_vocab_out=n_answers,
-        act_fn=config.activation,
-        normalization_type="LN" if config.normalization == "LN" else None,
-        attention_dir="causal" if config.causal else "bidirectional",
-        init_weights=False,
-        dtype=dtype,
-        device="cpu",
-    )
+    cfg = HookedTransformerConfig(**lens_settings(config, layout, n_answers, dtype))
     model = _without_deprecation(lambda: HookedTransformer(cfg))
     if config.normalization == "post-LN":
         _normalize_sums(model)

@@ -7,6 +7,7 @@ disk (an OSError with its errno) behind errors of their own.
 import io
 import json
 import zipfile
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -140,15 +141,24 @@ def write_checkpoint(rundir: RunDir, step: int, weights: dict[str, Tensor]) -> N
     rundir.write_checksums(rundir.read_checksums() | {path.name: sha256(path)})
 
 
+def _nearest(rundir: RunDir, step: int) -> str:
+    """The steps around one that is not there, as the end of a sentence."""
+    steps = rundir.steps()
+    around = [*[s for s in steps if s < step][-1:], *[s for s in steps if s > step][:1]]
+    return f"; the nearest to it: {', '.join(map(str, around))}" if around else ", and no other"
+
+
 def read_checkpoint(rundir: RunDir, step: int, device: str = "cpu") -> dict[str, Tensor]:
     """The weights at a step.
 
     Raises:
         GrokinterpError: no checkpoint there, or its file is damaged.
     """
+    if not isinstance(step, Integral):  # numpy's integers are
+        raise GrokinterpError(f"step={step!r} is no training step; give a whole number")
     path = rundir.checkpoint_path(step)
     if not path.exists():
-        raise GrokinterpError(f"there is no checkpoint at step {step} in {rundir.ckpts}; see `run.steps`")
+        raise GrokinterpError(f"there is no checkpoint at step {step} in {rundir.ckpts}{_nearest(rundir, step)}")
     require_file(path)
     expected = rundir.read_checksums().get(path.name)
     if expected is not None and sha256(path) != expected:
