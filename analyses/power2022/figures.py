@@ -67,7 +67,9 @@ def steps_to_generalize(tables: Tables) -> Figure:
         axis.set_yscale("log")
         axis.set_xlabel(f"share of the pairs trained on, {operation}")
         axis.set_ylabel("optimizer step")
-    plotting.legend(axes.flat[0], "upper right")
+    fig.legend(
+        *axes.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=6.5, frameon=False
+    )
     return fig
 
 
