@@ -171,7 +171,7 @@ def analyze(
         A run directory, its ckpts/ folder, or a folder of runs; or what `grokinterp import` reads, which is imported
         to PATH.grokinterp beside it, or to --out.
     """
-    from grokinterp.run import find_runs
+    from grokinterp.run import find_runs, out_below
 
     measures = chosen_measures(only, measure_file)
     imported = imported_beside(path, out)
@@ -181,7 +181,7 @@ def analyze(
     for one in found:
         if len(found) > 1:
             say(f"analyzing {one}")
-        target = out / one.name if out is not None and len(found) > 1 else out
+        target = out_below(out, path, one, alone=len(found) == 1)
         options = {"every": every, "full": full, "force": force, "out": target, "device": device, "jobs": jobs}
         try:
             worst = max(worst, analyze_one(one, measures, **options))
@@ -211,12 +211,12 @@ def figures(
     path
         A run directory, its ckpts/ folder, or a folder of runs.
     """
-    from grokinterp.run import find_runs
+    from grokinterp.run import find_runs, out_below
 
     measures = chosen_measures(only, measure_file)
     found = find_runs(path)
     for one in found:
-        target = out / one.name if out is not None and len(found) > 1 else out
+        target = out_below(out, path, one, alone=len(found) == 1)
         draw(one, measures, target, format_names(format), films=films, style=style)
     return 0
 

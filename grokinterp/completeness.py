@@ -11,9 +11,9 @@ from grokinterp.errors import GrokinterpError
 from grokinterp.recompute import sound_weights
 from grokinterp.run import Run
 from grokinterp.runs.files import locked
+from grokinterp.runs.finished import is_finished
 from grokinterp.runs.metrics import Row, dropped_line, lost_end, read_metrics
 from grokinterp.training.checkpointing import planned_steps
-from grokinterp.training.loop import is_finished
 
 COLUMNS = ("step", "train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm")
 """Of a line of the log that `train` writes."""

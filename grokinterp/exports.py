@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 TABLE_KINDS: dict[str, Callable[..., None]] = {"csv": pyarrow.csv.write_csv, "parquet": pyarrow.parquet.write_table}
 CHECKPOINT_KINDS = ("state_dict", "safetensors")
+ENDINGS = {".pt": "state_dict", ".pth": "state_dict", ".safetensors": "safetensors"}
+"""What programs take a file for by its name."""
 
 CFG_FIELDS = (
     *("n_layers", "d_model", "n_heads", "d_head", "d_mlp", "n_ctx", "d_vocab", "d_vocab_out"),
@@ -83,6 +85,11 @@ def export_checkpoint(
     beside = file.with_suffix(".json") if file.name else file
     if file == beside:
         raise GrokinterpError(f"{file} is no name for a checkpoint's file; write one such as model.pt")
+    if ENDINGS.get(file.suffix, kind) != kind:
+        raise GrokinterpError(
+            f"{file} would be taken for a {ENDINGS[file.suffix]} file and be a {kind} one; "
+            "change its ending or the format"
+        )
     _refuse_run_directory(file.parent)
     refuse_file_in_the_way(file.parent)
     _refuse_own_forward(run)

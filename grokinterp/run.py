@@ -13,6 +13,7 @@ from grokinterp.errors import GrokinterpError, NotApplicableError
 from grokinterp.leads import LEAD_COLUMNS
 from grokinterp.phases import Phases, find_phases, is_phases_json
 from grokinterp.runs.files import TENSOR_SUFFIXES, read_json, refuse_file_in_the_way
+from grokinterp.runs.folders import run_folders
 from grokinterp.runs.metrics import read_metrics
 from grokinterp.runs.rundir import RunDir
 from grokinterp.tables import read_table
@@ -227,8 +228,13 @@ def open_run(path: str | Path, *, out: str | Path | None = None) -> Run:
     return run
 
 
+def out_below(out: Path | None, path: Path, one: Path, *, alone: bool) -> Path | None:
+    """Where the tables of a run in a folder go: to its place below `out`, or to `out` if it is the only one."""
+    return out if out is None or alone else out / one.relative_to(path)
+
+
 def find_runs(path: str | Path) -> list[Path]:
-    """The run directories that a path names: itself, its parent if it is ckpts/, or its subfolders.
+    """The run directories that a path names: itself, its parent if it is ckpts/, or those in it and in its folders.
 
     Raises:
         GrokinterpError: none.
@@ -245,7 +251,7 @@ def find_runs(path: str | Path) -> list[Path]:
     resolved = path.resolve()
     if resolved.name == RunDir(resolved.parent).ckpts.name and RunDir(resolved.parent).exists():
         return [path.parent if path.name == resolved.name else resolved.parent]
-    inside = sorted(child for child in path.iterdir() if child.is_dir() and RunDir(child).exists())
+    inside = list(run_folders(path))
     if inside:
         return inside
     if not RunDir(path).ckpts.is_dir() and any(child.suffix in TENSOR_SUFFIXES for child in path.iterdir()):

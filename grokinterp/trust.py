@@ -1,17 +1,27 @@
 """The command line's part of trust: `verify`, `forget` and `train --from`; heavy imports inside the functions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from grokinterp.errors import GrokinterpError
 from grokinterp.exits import say
+from grokinterp.json_output import print_rows
+
+if TYPE_CHECKING:
+    from grokinterp.verify import Check
 
 
 def verify(
-    path: Path, /, *, out: Annotated[Path | None, Parameter(help="Where the tables are, if not in the run.")] = None
+    path: Path,
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(help="Where the tables are, if not in the run.")] = None,
+    json: Annotated[
+        bool, Parameter(negative=(), help="One JSON array: a check of a run each, with run, check, said and problems.")
+    ] = False,
 ) -> int:
     """Check a run, or every run in a folder, against itself; status 2 if something disagrees.
 
@@ -23,20 +33,40 @@ def verify(
     path
         A run directory, its ckpts/ folder, or a folder of runs.
     """
-    from grokinterp.run import find_runs, open_run
-    from grokinterp.verify import verify as checks_of
+    from grokinterp.run import find_runs, out_below
 
-    n_problems, found = 0, find_runs(path)
+    n_problems, found, rows = 0, find_runs(path), []
+    alone = len(found) == 1
     for one in found:
-        if len(found) > 1:
+        if len(found) > 1 and not json:
             say(f"verifying {one}")
-        for check in checks_of(open_run(one, out=out / one.name if out is not None and len(found) > 1 else out)):
+        for check in _checks_of(one, out_below(out, path, one, alone=alone), alone=alone):
+            n_problems += len(check.problems)
+            if json:
+                rows.append({"run": str(one), "check": check.name, "said": check.said, "problems": check.problems})
+                continue
             say(check.line)
             for problem in check.problems:
                 say(f"  {problem}")
-            n_problems += len(check.problems)
-    say("everything agrees" if not n_problems else f"{n_problems} disagree")
+    if json:
+        print_rows(rows)
+    else:
+        say("everything agrees" if not n_problems else f"{n_problems} disagree")
     return 2 if n_problems else 0
+
+
+def _checks_of(path: Path, out: Path | None, *, alone: bool) -> "Iterable[Check]":
+    """The checks of a run; among others, one that cannot be opened has that for its only one."""
+    from grokinterp.run import open_run
+    from grokinterp.verify import Check, verify
+
+    try:
+        run = open_run(path, out=out)
+    except GrokinterpError as error:
+        if alone:
+            raise
+        return [Check("config", "not to be read", [str(error)])]
+    return verify(run)
 
 
 def forget(path: Path, /) -> int:

@@ -19,11 +19,11 @@ from grokinterp.measures.registry import builtin_measures
 from grokinterp.recompute import Recomputation, sound_weights
 from grokinterp.run import Run
 from grokinterp.runs.files import read_json, sha256
+from grokinterp.runs.finished import is_finished
 from grokinterp.runs.metrics import dropped_line, read_metrics
 from grokinterp.sources import code_digest, description
 from grokinterp.summary import read_summary, summarize
 from grokinterp.tasks import Task, build_task, draw_labels, draw_train_mask
-from grokinterp.training.loop import is_finished
 
 
 @dataclass

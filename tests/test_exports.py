@@ -62,7 +62,8 @@ def test_a_fresh_hooked_transformer_takes_the_state_dict_strictly_and_has_the_sa
     from transformer_lens import HookedTransformer, HookedTransformerConfig
 
     run = trained[name]
-    file, beside = run.export_checkpoint(8, tmp_path / "new" / "model.pt", kind)
+    ending = {"state_dict": "pt", "safetensors": "safetensors"}[kind]
+    file, beside = run.export_checkpoint(8, tmp_path / "new" / f"model.{ending}", kind)
     assert beside == tmp_path / "new" / "model.json"
     saved = json.loads(beside.read_text())
     cfg = HookedTransformerConfig(**saved["cfg"], dtype=getattr(torch, saved["dtype"]), device="cpu")
@@ -143,9 +144,17 @@ def test_nothing_is_overwritten_without_force(analyzed, tmp_path, capsys):
     assert "x.json is there already" in capsys.readouterr().err
     assert not (tmp_path / "x.pt").exists()
     assert (tmp_path / "x.json").read_text() == "mine"
-    assert run_command([*checkpoint, "--force", "--format", "safetensors"]) == 0
+    assert run_command([*checkpoint, "--force"]) == 0
     assert capsys.readouterr().out.splitlines() == [str(tmp_path / "x.pt"), str(tmp_path / "x.json")]
-    assert "embed.W_E" in safetensors.torch.load_file(tmp_path / "x.pt")
+    assert "embed.W_E" in torch.load(tmp_path / "x.pt", weights_only=True)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("safetensors", "x.pt"), ("state_dict", "x.safetensors")])
+def test_a_file_is_not_named_as_one_of_another_format(kind, name, analyzed, tmp_path, capsys):
+    command = ["export", str(analyzed.path), "--step", "0", "--format", kind, "--out", str(tmp_path / name)]
+    assert run_command(command) == 2
+    assert f"be a {kind} one; change its ending or the format" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

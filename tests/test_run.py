@@ -1,5 +1,7 @@
 """A run as an object, and which folders are runs."""
 
+import shutil
+
 import numpy
 import pytest
 import torch
@@ -85,6 +87,14 @@ def test_a_run_is_found_from_its_ckpts_folder_and_from_its_parent(run, monkeypat
     monkeypatch.chdir(run.path / "ckpts")
     assert [path.resolve() for path in find_runs(".")] == [run.path.resolve()]
     assert gi.open(".").steps == run.steps
+
+
+def test_runs_are_found_in_a_folder_and_in_the_folders_in_it_and_no_deeper(run, tmp_path):
+    for place in ("a", "sweep/b", "sweep/c", "too/deep/d"):
+        shutil.copytree(run.path, tmp_path / place)
+    assert find_runs(tmp_path) == [tmp_path / place for place in ("a", "sweep/b", "sweep/c")]
+    with pytest.raises(GrokinterpError, match="holds 2 runs; name one of them, such as"):
+        gi.open(tmp_path / "sweep")
 
 
 def test_tables_go_to_out_and_the_run_stays_as_it_was(run, tmp_path):

@@ -1,8 +1,8 @@
 """Starting is quick, because nothing heavy is loaded before it is needed."""
 
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 from conftest import small_config
@@ -12,12 +12,14 @@ from grokinterp.runs.rundir import RunDir
 HEAVY = ("torch", "transformer_lens", "transformers", "sklearn", "matplotlib", "plotly")
 
 
-def best_of_three(arguments) -> float:
+def processor_seconds(arguments) -> float:
+    """The least of three starts, of the processor's time: what else runs here does not count."""
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([sys.executable, *arguments], capture_output=True, check=True)
-        times.append(time.perf_counter() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     return min(times)
 
 
@@ -62,7 +64,7 @@ def test_watching_needs_no_torch(tmp_path):
 
 
 def test_help_is_there_in_half_a_second():
-    assert best_of_three(["-m", "grokinterp.cli", "--help"]) < 0.5
+    assert processor_seconds(["-m", "grokinterp.cli", "--help"]) < 0.5
 
 
 def test_public_names_are_loaded_when_first_used():

@@ -1,5 +1,6 @@
 """`verify` and `train --from` on the command line."""
 
+import json
 import shutil
 
 import pytest
@@ -38,6 +39,47 @@ def test_verify_takes_a_folder_of_runs(trained, tmp_path, capsys):
     said = capsys.readouterr().err
     assert f"verifying {tmp_path / 'a'}" in said
     assert "split.safetensors is missing" in said
+
+
+def test_verify_as_json_has_each_check_of_each_run_and_the_same_status(trained, tmp_path, capsys):
+    for name in "ab":
+        shutil.copytree(trained, tmp_path / name)
+    (tmp_path / "b" / "split.safetensors").unlink()
+    assert run_command(["verify", str(tmp_path), "--json"]) == 2
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["run"] for row in rows} == {str(tmp_path / name) for name in "ab"}
+    assert not any(row["problems"] for row in rows if row["run"] == str(tmp_path / "a"))
+    (split,) = (row for row in rows if row["run"] == str(tmp_path / "b") and row["check"] == "split")
+    assert "split.safetensors is missing" in split["problems"][0]
+    assert run_command(["verify", str(tmp_path / "a"), "--json"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_runs_of_one_name_in_two_folders_have_their_tables_apart(trained, tmp_path, capsys):
+    for place in ("one/a", "two/a", "b"):
+        shutil.copytree(trained, tmp_path / "runs" / place, ignore=shutil.ignore_patterns("measures"))
+    out = tmp_path / "out"
+    assert run_command(["analyze", str(tmp_path / "runs"), "--only", "weight_norm", "--out", str(out)]) == 0
+    for place in ("one/a", "two/a", "b"):
+        assert (out / place / "measures" / "weight_norm.parquet").exists()
+    assert sorted(path.name for path in out.iterdir()) == ["b", "one", "two"]
+    assert run_command(["figures", str(tmp_path / "runs"), "--out", str(out)]) == 0
+    assert (out / "two" / "a" / "figures" / "weight_norm.png").exists()
+    assert run_command(["verify", str(tmp_path / "runs"), "--out", str(out)]) == 0
+    assert capsys.readouterr().err.splitlines()[-1] == "everything agrees"
+
+
+def test_a_run_that_cannot_be_opened_is_one_of_a_folders_problems(trained, tmp_path, capsys):
+    for name in "ab":
+        shutil.copytree(trained, tmp_path / name)
+    (tmp_path / "a" / "config.json").write_text("{")
+    assert run_command(["verify", str(tmp_path), "--json"]) == 2
+    rows = json.loads(capsys.readouterr().out)
+    (config,) = (row for row in rows if row["run"] == str(tmp_path / "a"))
+    assert (config["check"], len(config["problems"])) == ("config", 1)
+    assert {row["check"] for row in rows if row["run"] == str(tmp_path / "b")} >= {"checkpoints", "losses"}
+    assert run_command(["verify", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == "1 disagree"
 
 
 def test_train_from_says_that_the_bytes_are_the_same(trained, tmp_path, capsys):

@@ -78,18 +78,20 @@ def courses(tables: Tables) -> Figure:
 
 
 def formulas(tables: Tables) -> Figure:
-    """How near a single circle's logits are to clock, pizza and accompanying pizza, over the attention rate."""
+    """How near a single key circle's logits are to clock, pizza and accompanying pizza, over the attention rate."""
     table = tables["circles"]
-    table = table[table["generalised"].astype(bool)]
+    table = table[table["generalised"].astype(bool) & (table["isolation"] == "frequency")]
     fig, axis = plotting.figure(height=2.6)
     shapes = (("clock", "o", -0.02), ("pizza", "s", 0.0), ("accompanying", "^", 0.02))
     for i, (formula, marker, shift) in enumerate(shapes):
         rows = table[table["formula"] == formula]
         color = plotting.CYCLE[i]
-        axis.plot(rows["attention_rate"] + shift, rows["fve_fitted"], marker, ms=2.5, alpha=0.5, color=color)
-        medians = rows.groupby("attention_rate")["fve_fitted"].median()
+        axis.plot(rows["attention_rate"] + shift, rows["fve"], marker, ms=2.5, alpha=0.5, color=color)
+        medians = rows.groupby("attention_rate")["fve"].median()
         axis.plot(medians.index + shift, medians, color=color, marker=marker, ms=2.5, label=f"{formula}, median")
-    axis.set(xlabel="attention rate", ylabel="explained variance of the logits\nof one circle alone", ylim=(0, 1.03))
+    axis.axhline(0, color=plotting.FAINT, lw=0.6, zorder=0)
+    axis.set(xlabel="attention rate", ylim=(None, 1.06))
+    axis.set_ylabel("explained variance $2r - 1$ of the\nz-scored logits of one circle alone")
     fig.legend(loc="outside upper center", ncols=3, fontsize=6)
     return fig
 

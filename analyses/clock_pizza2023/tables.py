@@ -66,12 +66,15 @@ def courses(study: Study) -> pd.DataFrame:
 
 
 def circles(study: Study) -> pd.DataFrame:
-    """What each circle of the last network computes alone: explained variance of its logits by each formula."""
+    """What each circle of the last network computes alone: explained variance of its logits by each formula.
+
+    isolation: frequency, exactly one key frequency; or components, pairs of principal components as in the paper.
+    """
     parts = []
     for run in study.trained("rates"):
         table = run.table("clock_pizza.circles")
-        last = table[(table["step"] == table["step"].max()) & (table["isolation"] == "frequency")]
-        kept = last[["k", "embedding_share", "formula", "fve", "fve_fitted"]]
+        last = table[table["step"] == table["step"].max()]
+        kept = last[["isolation", "circle", "k", "circularity", "embedding_share", "formula", "fve", "fve_fitted"]]
         generalised = run.phases.generalization_step is not None
         parts.append(kept.assign(**_about(run), generalised=generalised))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()

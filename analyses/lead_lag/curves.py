@@ -14,6 +14,7 @@ from grokinterp.measures.measure import Series
 from grokinterp.measures.registry import builtin_measures
 
 Needs = Literal["weights and training pairs", "test pairs", "the run's end"]
+OPEN: Needs = "weights and training pairs"
 
 SPARSE = 3
 COSTLY = {
@@ -61,9 +62,16 @@ WITH_TEST = {
     "test 1 / rank",
     "restricted loss (own K)",
     "restricted loss (random K)",
+    "excluded loss (own K)",
     "sum share of the correct logit",
+    "logit share on all sums",
+    "distance irrelevance",
 }
-"""All-pairs quantities that look at the answers of test pairs are among them."""
+"""All-pairs quantities that look at the answers of test pairs are among them.
+
+So are those that average logits over all pairs of one sum, which are the pairs of one answer, even where the loss is
+then taken on training pairs alone: such an average of a training pair's logits has test pairs' in it.
+"""
 
 WITH_END = {
     "restricted loss (all)",
@@ -75,6 +83,68 @@ WITH_END = {
     "train loss without K's neurons",
     "restricted loss (irreps)",
 }
+
+WITH_NEITHER = {
+    "attention entropy",
+    "attention in one frequency",
+    "gradient symmetricity",
+    "commutator defect",
+    "spectral entropy of the weights",
+    "effective rank of W_L",
+    "effective rank of W_E",
+    "spectral entropy of the neurons",
+    "coset purity of W_U",
+    "Gini of W_L",
+    "Gini of W_E",
+    "Gini of W_U",
+    "IPR of W_L",
+    "rules agree (W_L, neurons)",
+    "10 % noise adds",
+    "neurons of one frequency",
+    "energy in pure neurons",
+    "mean purity of the neurons",
+    "float32 softmax collapse",
+    "float32 losses of 0",
+    "circularity of PC 1",
+    "variance in PC 1 of W_E",
+    "sum of squared weights",
+    "normalised margin",
+    "train loss",
+    "mean train margin",
+    "gradient along -weights",
+    "norm of W_U",
+}
+"""Some read the network at test pairs too, but not at their answers; and some put symbols in natural order, which
+knows the operation."""
+
+CIRCUIT = {
+    "attention in one frequency",
+    "gradient symmetricity",
+    "distance irrelevance",
+    "coset purity of W_U",
+    "Gini of W_L",
+    "Gini of W_E",
+    "Gini of W_U",
+    "IPR of W_L",
+    "rules agree (W_L, neurons)",
+    "neurons of one frequency",
+    "energy in pure neurons",
+    "mean purity of the neurons",
+    "circularity of PC 1",
+    "restricted loss (all)",
+    "restricted loss (own K)",
+    "restricted loss (irreps)",
+    "excluded loss (train)",
+    "excluded loss (own K)",
+    "cosine FVE of the logits",
+    "logit share on sums of K",
+    "logit share on all sums",
+    "sum share of the correct logit",
+    "loss with K alone in W_E",
+    "train loss without K's neurons",
+}
+"""What tells of the circuit: frequencies, circles, sums, cosets. Not losses, margins, norms and ranks as such, and not
+the random controls."""
 
 _OWN = {"keys": "own"}
 MORE: tuple[tuple[str, Series], ...] = (
@@ -110,7 +180,11 @@ REFERENCE = "test accuracy"
 
 
 def curves() -> list[Curve]:
-    """All of them."""
+    """All of them.
+
+    Raises:
+        GrokinterpError: a curve that stands in none of WITH_TEST, WITH_END and WITH_NEITHER.
+    """
     declared = [(m.name, s) for m in builtin_measures().values() if not m.on_request for s in m.series]
     in_logs = [
         (name, replace(s, unit="log_answers") if name == "progress_measures" and s.threshold else s) for name, s in MORE
@@ -124,9 +198,11 @@ def curves() -> list[Curve]:
 
 
 def _needs(label: str) -> Needs:
-    if label in WITH_END:
-        return "the run's end"
-    return "test pairs" if label in WITH_TEST else "weights and training pairs"
+    kinds: dict[Needs, set[str]] = {"the run's end": WITH_END, "test pairs": WITH_TEST, OPEN: WITH_NEITHER}
+    for needs, labels in kinds.items():
+        if label in labels:
+            return needs
+    raise gi.GrokinterpError(f"nothing says what the curve {label!r} needs; name it in WITH_TEST or its neighbours")
 
 
 def measure_run(run: gi.Run, *, sparse: int = SPARSE) -> dict[str, str]:

@@ -14,6 +14,14 @@ from analyses.study import Tables
 from grokinterp import plotting
 
 SHADED = (*ORDER, "stable")
+NAMED = {name: name for name in SHADED} | {
+    "memorised": "memorised, did not generalise by the end",
+    "learning": "learning, train and test accuracy at once",
+}
+"""How phases are called in a legend."""
+
+HATCHES = {"memorised": "////", "learning": "...."}
+"""What tells phases whose colours are near those of others."""
 
 
 def losses(tables: Tables) -> Figure:
@@ -163,6 +171,7 @@ def phases(tables: Tables) -> Figure:
             axis.plot([row["half_accuracy_step"]], [y], "^", ms=4, color=plotting.SPLIT_COLORS["test"])
             axis.plot([row["test_loss_peak_step"]], [y], "o", ms=3.5, color=plotting.INK)
         axis.set_xlabel("optimizer step")
+        axis.xaxis.set_major_locator(plotting.MaxNLocator(5, integer=True))
         axis.set_yticks(range(len(members)), [name for name, _ in reversed(members)])
         axis.set_ylim(-0.6, len(members) - 0.4)
     if main:
@@ -182,7 +191,8 @@ def phases(tables: Tables) -> Figure:
     if rest:
         ends_of_seeds = table[(table["recipe"] == "seeds") & (table["phase"] != "stable")]["end"].max()
         right.set_xlim(0, 1.15 * ends_of_seeds)
-    handles = [Patch(facecolor=plotting.PHASE_COLORS[name], edgecolor=plotting.FAINT, label=name) for name in SHADED]
+    seen = set(table["phase"])
+    handles = [_patch(name, label) for name, label in NAMED.items() if name in SHADED or name in seen]
     for marker, color, label in (
         ("v", plotting.CYCLE[3], "restricted loss at half of log p"),
         ("^", plotting.SPLIT_COLORS["test"], "test accuracy 1/2"),
@@ -195,9 +205,14 @@ def phases(tables: Tables) -> Figure:
 
 def _bar(axis: Axes, y: float, table: pd.DataFrame) -> None:
     for _, phase in table.iterrows():
-        color = plotting.PHASE_COLORS[phase["phase"]]
-        width = phase["end"] - phase["start"]
-        axis.barh(y, width, left=phase["start"], height=0.6, color=color, edgecolor=plotting.INK, lw=0.4)
+        color, hatch = plotting.PHASE_COLORS[phase["phase"]], HATCHES.get(phase["phase"])
+        style = {"facecolor": color, "edgecolor": plotting.FAINT if hatch else plotting.INK, "lw": 0.4, "hatch": hatch}
+        axis.barh(y, phase["end"] - phase["start"], left=phase["start"], height=0.6, **style)
+
+
+def _patch(name: str, label: str) -> Patch:
+    style = {"edgecolor": plotting.FAINT, "hatch": HATCHES.get(name)}
+    return Patch(facecolor=plotting.PHASE_COLORS[name], label=label, **style)
 
 
 def _shade(fig: Figure, tables: Tables, axes: list[Axes], named: Sequence[Line2D] = ()) -> None:

@@ -1,6 +1,6 @@
 """The tables of this folder, from its runs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -58,8 +58,6 @@ def _end(run: gi.Run) -> dict[str, Any]:
     step, keys = run.steps[-1], run.key_frequencies
     ks = keys.ks if keys is not None else ()
     spectrum = _at(run, "embedding_spectrum", step).set_index("matrix")["gini"]
-    components = _at(run, "embedding_spectrum.components", step)
-    of_map = components[(components["matrix"] == "W_L") & (components["k"] > 0)]
     neurons = _at(run, "neuron_frequencies", step)
     whole = neurons[neurons["k"] == 0].iloc[0]
     found: dict[str, Any] = {
@@ -70,7 +68,7 @@ def _end(run: gi.Run) -> dict[str, Any]:
         "pure_energy": float(whole["energy_share"]),
         "gini_W_E": float(spectrum["W_E"]),
         "gini_W_L": float(spectrum["W_L"]),
-        "W_L_residual": float((of_map[~of_map["k"].isin(ks)]["norm"] ** 2).sum() / (of_map["norm"] ** 2).sum()),
+        "W_L_residual": residual(_at(run, "embedding_spectrum.components", step), ks),
     }
     losses = _at(run, "progress_measures", step)
     for kind in ("last", "random"):
@@ -80,6 +78,16 @@ def _end(run: gi.Run) -> dict[str, Any]:
             found |= {f"restricted_{name}": row["restricted_loss"], f"excluded_{name}": row["excluded_loss"]}
             found[f"full_{split}"] = row["full_loss"]
     return found
+
+
+def residual(components: pd.DataFrame, ks: Iterable[int]) -> float:
+    """Frobenius norm of W_L outside these frequencies over its norm, from the norms of its Fourier components.
+
+    The constant is left out of both.
+    """
+    of_map = components[(components["matrix"] == "W_L") & (components["k"] > 0)]
+    outside = of_map[~of_map["k"].isin(list(ks))]
+    return float(np.linalg.norm(outside["norm"]) / np.linalg.norm(of_map["norm"]))
 
 
 def _at(run: gi.Run, table: str, step: int) -> pd.DataFrame:
@@ -165,12 +173,15 @@ def _keep_sets(run: gi.Run) -> pd.DataFrame:
 
 
 def _without_neurons(run: gi.Run) -> pd.DataFrame:
-    """Loss over all pairs of the last network without the neurons of one key frequency; k is null for the whole one."""
+    """Loss over all pairs of the last network without the neurons of one key frequency; k is null for the whole one.
+
+    control: without as many random neurons, the mean over several draws.
+    """
     rows = _at(run, "causal", run.steps[-1])
-    rows = rows[(rows["split"] == "all") & ~rows["control"]]
     single = (rows["component"] == "neurons") & (rows["ablation"] == "zero") & (rows["target"] == "k")
     single &= rows["keys"] == "last"
-    return rows[single | (rows["component"] == "none")][["k", "n_removed", "loss", "loss_increase"]]
+    rows = rows[(rows["split"] == "all") & (single | (rows["component"] == "none"))]
+    return rows[["k", "control", "n_removed", "loss", "loss_increase"]]
 
 
 def _criteria(run: gi.Run) -> pd.DataFrame:

@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 
 from analyses.judging import at_least, claims_in, interval, smallest_fraction
-from analyses.power2022.figures import MATCHED, NOT_SYMMETRIC, SYMMETRIC
+from analyses.power2022 import interventions as ways
+from analyses.power2022.figures import NOT_SYMMETRIC, SYMMETRIC
 from analyses.rows import median_steps
 from analyses.study import Answer, Tables
-
-WITHOUT_DECAY = ("adam", "full_batch", "update_noise", "weight_noise", "dropout", "low_lr", "high_lr")
 
 
 def delayed_generalization(tables: Tables, *, factor: float) -> Answer:
@@ -87,59 +86,6 @@ def _medians(tables: Tables, group: str, event: str) -> pd.DataFrame:
 
 def _steps(value: float) -> str:
     return "not within the budget" if pd.isna(value) else f"{value:,.0f}"
-
-
-def decay_halves_the_data(tables: Tables) -> Answer:
-    """The least data at which decay 1 reaches 99 % is at most half of what most interventions without decay need."""
-    needed = {name: smallest_fraction(rows) for name, rows in _by_variant(tables["interventions"])}
-    others = sorted(needed[name] for name in WITHOUT_DECAY)
-    typical = others[len(others) // 2]
-    ours = f"decay: {_share(needed['adamw'])}; the median of seven others: {_share(typical)}"
-    tested = tables["interventions"]["frac_train"]
-    if needed["adamw"] == np.inf:
-        return Answer(ours, False, "the network with decay reaches 99 % at no share that was tried")
-    if typical == np.inf:
-        note = f"the others need more than {tested.max():.0%}, so only a bound is known"
-        return Answer(ours, True if needed["adamw"] <= tested.max() / 2 else None, note)
-    return Answer(ours, needed["adamw"] <= typical / 2)
-
-
-def decay_to_init_is_between(tables: Tables) -> Answer:
-    """Mean over the fractions of the best test accuracy: Adam < decay to the initial weights < decay to the origin."""
-    means = _mean_accuracy(tables)
-    ours = f"Adam {means['adam']:.3f}, to init {means['to_init']:.3f}, to the origin {means['adamw']:.3f}"
-    return Answer(ours, bool(means["adam"] < means["to_init"] < means["adamw"]))
-
-
-def learning_rate_window(tables: Tables) -> Answer:
-    """Adam does worse with a third and with three times the learning rate."""
-    means = _mean_accuracy(tables)
-    ours = f"lr x 0.3: {means['low_lr']:.3f}, x 1: {means['adam']:.3f}, x 3: {means['high_lr']:.3f}"
-    return Answer(ours, bool(means["adam"] > max(means["low_lr"], means["high_lr"])))
-
-
-def noise_helps(tables: Tables) -> Answer:
-    """Minibatches, update noise and weight noise each do better than Adam on full batches."""
-    means = _mean_accuracy(tables)
-    noisy = {name: means[name] for name in ("adam", "update_noise", "weight_noise")}
-    ours = f"full batch {means['full_batch']:.3f}; " + ", ".join(f"{n} {v:.3f}" for n, v in noisy.items())
-    return Answer(ours, all(value > means["full_batch"] for value in noisy.values()))
-
-
-def full_batch_generalizes_somewhat(tables: Tables, *, above: float) -> Answer:
-    """Without noise and decay, the best test accuracy at the largest share is well above chance."""
-    rows = dict(_by_variant(tables["interventions"]))["full_batch"]
-    most = rows[rows["frac_train"] == rows["frac_train"].max()]
-    best = most["best_test_accuracy"].mean()
-    return Answer(f"{best:.2f} at {most['frac_train'].max():.0%} of the pairs", bool(best >= above))
-
-
-def all_methods_memorize(tables: Tables) -> Answer:
-    """Every run reaches 99 % train accuracy."""
-    table = tables["interventions"]
-    late = table[table["memorization_step"].isna()]["run"].tolist()
-    ours = f"{len(table) - len(late)} of {len(table)} runs, the last at step {table['memorization_step'].max():,.0f}"
-    return Answer(ours, not late, f"not: {', '.join(late[:6])}" if late else "")
 
 
 def subtraction_like_division(tables: Tables, *, tolerance: float) -> Answer:
@@ -251,18 +197,6 @@ def _rho(table: pd.DataFrame, column: str) -> tuple[float, float, float]:
     return interval(table["phi"].to_numpy(), table[column].to_numpy())
 
 
-def noise_finds_flatter_minima(tables: Tables) -> Answer:
-    """At matched test accuracy, phi with noise is below that of full batches."""
-    table = tables["sharpness"]
-    table = table[table["recipe"] == "interventions"]
-    phi = table[table["test_accuracy"] >= MATCHED].groupby("variant")["phi"].median()
-    ours = ", ".join(f"{name} {value:.2g}" for name, value in phi.sort_values().items())
-    noisy = [name for name in ("adam", "update_noise", "weight_noise", "dropout") if name in phi]
-    if "full_batch" not in phi or not noisy:
-        return Answer(ours, None, "no network on full batches is that accurate: nothing to compare with")
-    return Answer(ours, all(phi[name] < phi["full_batch"] for name in noisy))
-
-
 def delay_shrinks_with_data(tables: Tables) -> Answer:
     """Median steps from 99 % train to 99 % test accuracy fall as the share of the pairs grows, for each operation."""
     answers, holds = [], True
@@ -274,14 +208,6 @@ def delay_shrinks_with_data(tables: Tables) -> Answer:
         )
         holds &= bool(medians.iloc[-1] < medians.iloc[0])
     return Answer("; ".join(answers), holds)
-
-
-def _by_variant(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    return [(str(name), rows) for name, rows in table.groupby("variant", sort=False)]
-
-
-def _mean_accuracy(tables: Tables) -> dict[str, float]:
-    return tables["interventions"].groupby("variant")["best_test_accuracy"].mean().to_dict()
 
 
 def _operation_rows(tables: Tables) -> pd.DataFrame:
@@ -303,4 +229,4 @@ def _share(value: float) -> str:
     return "more than was tried" if value == np.inf else f"{value:.0%}"
 
 
-CLAIMS = claims_in(globals(), __name__)
+CLAIMS = claims_in(globals(), __name__) | ways.CLAIMS

@@ -24,6 +24,7 @@ LABELS = {
 """The interventions in a fixed order, which gives them their colours."""
 
 MARKERS = "osD^vP*X<"
+COLORS = (*plotting.CYCLE, plotting.INK)
 
 
 def curves(tables: Tables) -> Figure:
@@ -93,8 +94,7 @@ def _best_over_fractions(axis: Axes, table: pd.DataFrame, by: str, labels: dict[
     names = [name for name in labels if name in set(table[by])] or list(table[by].unique())
     for i, name in enumerate(names):
         means = table[table[by] == name].groupby("frac_train")["best_test_accuracy"].mean()
-        style = {"marker": MARKERS[i % len(MARKERS)], "ms": 3, "color": plotting.CYCLE[i % len(plotting.CYCLE)]}
-        style["ls"] = "-" if i < len(plotting.CYCLE) else "--"
+        style = {"marker": MARKERS[i % len(MARKERS)], "ms": 3, "color": COLORS[i % len(COLORS)]}
         axis.plot(means.index, means, label=labels.get(name, name), **style)
     axis.set_xlabel("share of the pairs trained on")
     axis.set_ylabel("best test accuracy within\nthe budget, mean of seeds")
@@ -169,8 +169,10 @@ def sharpness(tables: Tables) -> Figure:
 
 def _phi_marks(axis: Axes, rows: pd.DataFrame, column: str, name: str, label: str) -> None:
     place = list(LABELS).index(name)
-    style = {"ms": 3.5, "color": plotting.CYCLE[place % len(plotting.CYCLE)], "label": label}
-    axis.plot(rows[column], rows["phi"].clip(lower=SMALLEST), MARKERS[place], **style)
+    style = {"ms": 3.5, "color": COLORS[place]}
+    below = rows["phi"] < SMALLEST
+    axis.plot(rows[column][~below], rows["phi"][~below], MARKERS[place], label=label, **style)
+    axis.plot(rows[column][below], rows["phi"][below].clip(lower=SMALLEST), MARKERS[place], mfc="none", **style)
     axis.set_yscale("log")
 
 
@@ -204,6 +206,8 @@ def flat_minima(tables: Tables) -> Figure:
         _phi_marks(every, ways[ways["variant"] == name], "test_accuracy", name, label)
     every.set_xlabel("test accuracy")
     every.set_ylabel(r"sharpness $\phi$ (%)")
+    if (ways["phi"] < SMALLEST).any():
+        every.set_ylabel("sharpness $\\phi$ (%);\nopen: below $10^{-12}$")
     _legend_beside(every)
     matched = ways[ways["test_accuracy"] >= MATCHED]
     names = [name for name in LABELS if name in set(matched["variant"])]
@@ -218,7 +222,7 @@ def flat_minima(tables: Tables) -> Figure:
 
 
 SMALLEST = 1e-12
-"""Where a phi of 0 is drawn on a logarithmic axis."""
+"""A phi below is drawn here, open."""
 
 MATCHED = 0.99
 """Test accuracy from which networks are compared in flatness."""

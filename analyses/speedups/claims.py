@@ -1,68 +1,47 @@
 """What was found about each claim of expected.json, from the tables alone."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import pandas as pd
 
+from analyses.contrast import Contrast, contrast, judged
 from analyses.judging import claims_in
-from analyses.rows import median_steps
 from analyses.study import Answer, Tables
-from grokinterp.cohort import Durations, log_rank
-
-EVENT = "generalization_step"
-LEVEL = 0.05
-"""Of the log-rank test: a difference that it does not find is not called one."""
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """Two arms and what their runs say.
-
-    ratio: Median steps of the baseline / those of the method; above 1 where the method is faster. A bound where the
-        baseline has no median (at_least) or the method has none (at_most); None where neither has.
-    """
-
-    words: str
-    ratio: float | None
-    bound: str
-    p_value: float | None
-
-    @property
-    def faster(self) -> bool | None:
-        """Whether the method is faster, and the log-rank test finds it; None where neither gets there."""
-        if self.ratio is None:
-            return None
-        return bool(self.ratio > 1 and self.bound != "at most" and self.p_value is not None and self.p_value < LEVEL)
 
 
 def grokfast_ma_without_decay(tables: Tables) -> Answer:
     """Grokfast-MA against Adam, both without decay, lr 1e-3: the published comparison that changes nothing else."""
-    return _judged(_published(tables, "adam_ma", "adam"))
+    return judged(_published(tables, "adam_ma", "adam"))
+
+
+def grokfast_ema_without_decay(tables: Tables) -> Answer:
+    """Grokfast-EMA against Adam, both without decay: what the filter does by itself."""
+    return judged(_published(tables, "adam_ema", "adam"))
 
 
 def grokfast_and_decay_against_neither(tables: Tables) -> Answer:
     """Grokfast-EMA with decay against Adam without: the published comparison, which changes both."""
-    return _judged(_published(tables, "adamw_ema", "adam"))
+    return judged(_published(tables, "adamw_ema", "adam"))
 
 
 def grokfast_at_equal_decay(tables: Tables) -> Answer:
     """Grokfast-EMA against AdamW with the same decay and learning rate."""
-    return _judged(_published(tables, "adamw_ema", "adamw"))
+    return judged(_published(tables, "adamw_ema", "adamw"))
 
 
 def decay_alone_against_neither(tables: Tables) -> Answer:
     """AdamW with decay against Adam without: what decay alone does."""
-    return _judged(_published(tables, "adamw", "adam"))
+    return judged(_published(tables, "adamw", "adam"))
 
 
 def muon_against_default_adamw(tables: Tables) -> Answer:
     """Muon against AdamW, lr 1e-3 and decay 1 for both."""
-    return _judged(_published(tables, "muon", "adamw"))
+    return judged(_published(tables, "muon", "adamw"))
 
 
 def high_decay_alone(tables: Tables) -> Answer:
     """AdamW with decay 4 against decay 1, lr 1e-3 for both."""
-    return _judged(_published(tables, "adamw_decay4", "adamw"))
+    return judged(_published(tables, "adamw_decay4", "adamw"))
 
 
 def tuning_alone(tables: Tables) -> Answer:
@@ -70,7 +49,8 @@ def tuning_alone(tables: Tables) -> Answer:
     missing = _not_as_chosen(tables)
     if missing:
         return missing
-    return _judged(contrast(_arm(tables["tuned"], "adamw"), _arm(tables["published"], "adamw")))
+    answer = judged(contrast(_arm(tables["tuned"], "adamw"), _arm(tables["published"], "adamw")))
+    return _with_edges(tables, answer)
 
 
 def grokfast_ema_against_tuned(tables: Tables) -> Answer:
@@ -84,49 +64,36 @@ def muon_against_tuned(tables: Tables) -> Answer:
 
 
 def faster_in_seconds(tables: Tables) -> Answer:
-    """Some method is faster than tuned AdamW in seconds: ratio of medians / relative cost of a step, above 1."""
+    """Some method is faster than tuned AdamW in seconds: ratio of medians / relative cost of a step, above 1.
+
+    The cost is the upper quartile of the rounds: one that is not certain is no gain.
+    """
     missing = _not_as_chosen(tables)
     if missing:
         return missing
-    cost = tables["cost"].set_index("variant")["relative"]
-    found, any_faster = [], False
+    cost = tables["cost"].set_index("variant")
+    found, gains = [], []
     for name in ("grokfast_ema", "muon"):
         pair = _tuned_pair(tables, name)
         if pair.ratio is None:
             continue
-        in_time = pair.ratio / cost[name]
-        found.append(f"{name}: a step costs {cost[name]:.2f}, speed-up in seconds {pair.bound} {in_time:.2f}".strip())
-        any_faster |= bool(pair.faster and in_time > 1)
-    return Answer("; ".join(found), any_faster if found else None)
+        median, high = cost.loc[name, ["relative", "relative_high"]]
+        in_time = f"{pair.bound} {pair.ratio / median:.2f}".strip()
+        found.append(f"{name}: a step costs {median:.2f} (up to {high:.2f}), speed-up in seconds {in_time}")
+        gains.append(pair.faster if pair.ratio / high > 1 else False)
+    holds = True if any(gains) else None if None in gains or not gains else False
+    return Answer("; ".join(found), holds)
 
 
 def published_factor(tables: Tables, *, variant: str, baseline: str, ratio: float, factor: float) -> Answer:
     """The ratio of median steps is the published one, to within a factor."""
     pair = _published(tables, variant, baseline)
     if pair.ratio is None:
-        return Answer(pair.words, None)
-    return Answer(pair.words, bool(ratio / factor <= pair.ratio <= ratio * factor))
-
-
-def contrast(method: pd.DataFrame, baseline: pd.DataFrame) -> Contrast:
-    """The medians of two arms with their intervals, their ratio, and the log-rank test."""
-    rows = [_median(arm) for arm in (method, baseline)]
-    tested = log_rank(_durations(method), _durations(baseline))
-    p_value = None if tested is None else tested.p_value
-    (fast, slow), bound = [row["median"] for row in rows], ""
-    if pd.isna(fast) and pd.isna(slow):
-        ratio = None
-    else:
-        bound = "at least" if pd.isna(slow) else "at most" if pd.isna(fast) else ""
-        ratio = _or_budget(slow, baseline) / _or_budget(fast, method)
-    words = f"{_said(rows[0])} against {_said(rows[1])} steps"
-    if ratio is not None:
-        words += f"; x{' ' + bound if bound else ''} {ratio:.2f}, log-rank p = {_p(p_value)}"
-    return Contrast(words, ratio, bound, p_value)
-
-
-def _or_budget(median: float, rows: pd.DataFrame) -> float:
-    return float(rows["last_step"].max()) if pd.isna(median) else float(median)
+        return Answer(pair.words, None, "neither gets to 99 % within the budget")
+    low, high = ratio / factor, ratio * factor
+    if (pair.bound == "at least" and pair.ratio <= high) or (pair.bound == "at most" and pair.ratio >= low):
+        return Answer(pair.words, None, "only a bound is known, and it does not settle it")
+    return Answer(pair.words, bool(low <= pair.ratio <= high))
 
 
 def _published(tables: Tables, method: str, baseline: str) -> Contrast:
@@ -140,12 +107,27 @@ def _tuned_pair(tables: Tables, method: str) -> Contrast:
 
 
 def _tuned(tables: Tables, method: str) -> Answer:
-    return _not_as_chosen(tables) or _judged(_tuned_pair(tables, method))
+    return _not_as_chosen(tables) or _with_edges(tables, judged(_tuned_pair(tables, method)))
+
+
+def _with_edges(tables: Tables, answer: Answer) -> Answer:
+    """The answer, with a word on settings at the edge of the grid, beyond which there may be better ones."""
+    rows = tables["settings"]
+    edges = [
+        f"{row.variant} at the {' and '.join(what)} edge"
+        for row in rows.itertuples()
+        if (what := [name for name, at in (("lr", row.lr_at_edge), ("decay", row.weight_decay_at_edge)) if at])
+    ]
+    said = f"chosen at an edge of the grid: {', '.join(edges)}" if edges else ""
+    return replace(answer, note="; ".join(part for part in (answer.note, said) if part))
 
 
 def _not_as_chosen(tables: Tables) -> Answer | None:
     """No verdict about tuned settings where the grid does not choose those that were trained."""
     table = tables["settings"]
+    absent = sorted(set(tables["tuned"]["variant"]) - set(table["variant"]))
+    if absent:
+        return Answer("", None, f"the grid has no runs of {', '.join(absent)}")
     wrong = table[(table["lr"] != table["tuned_lr"]) | (table["weight_decay"] != table["tuned_weight_decay"])]
     if wrong.empty:
         return None
@@ -153,40 +135,11 @@ def _not_as_chosen(tables: Tables) -> Answer | None:
     return Answer("", None, f"the recipe tuned does not have what tuning chooses: {names}; correct it and train again")
 
 
-def _judged(pair: Contrast) -> Answer:
-    if pair.faster is None:
-        return Answer(pair.words, None, "neither gets to 99 % within the budget")
-    undecided = pair.p_value is not None and pair.p_value >= LEVEL
-    return Answer(pair.words, pair.faster, "the runs do not tell the two apart" if undecided else "")
-
-
 def _arm(table: pd.DataFrame, variant: str) -> pd.DataFrame:
     rows = table[table["variant"] == variant]
     if rows.empty:
         raise KeyError(f"runs of {variant}")
     return rows
-
-
-def _median(rows: pd.DataFrame) -> pd.Series:
-    return median_steps(rows, EVENT, ["variant"]).iloc[0]
-
-
-def _durations(rows: pd.DataFrame) -> Durations:
-    observed = rows[EVENT].notna()
-    times = rows[EVENT].where(observed, rows["last_step"]).astype(int)
-    return Durations(tuple(times), tuple(observed))
-
-
-def _said(row: pd.Series) -> str:
-    count = f"{row['n_observed']:.0f} of {row['n']:.0f}"
-    if pd.isna(row["median"]):
-        return f"no median ({count})"
-    low, high = (f"{value:,.0f}" if pd.notna(value) else "-" for value in (row["low"], row["high"]))
-    return f"{row['median']:,.0f} ({low} to {high}; {count})"
-
-
-def _p(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2g}"
 
 
 CLAIMS = claims_in(globals(), __name__)

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from analyses.contrast import EVENT
 from analyses.rows import median_steps
-from analyses.speedups.claims import EVENT
 from analyses.study import Tables
 from grokinterp import plotting
 

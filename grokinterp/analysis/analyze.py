@@ -5,9 +5,11 @@ stays in memory. A table's JSON says from which checkpoint bytes, code, paramete
 its rows came; rows whose sources are unchanged are kept, the others computed again.
 """
 
+import threading
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -26,6 +28,7 @@ from grokinterp.progress import progress_bar
 from grokinterp.run import Run
 from grokinterp.runs.files import locked, remove_abandoned, write_json
 from grokinterp.runs.metrics import lost_end, read_metrics
+from grokinterp.snapshots import Snapshot
 from grokinterp.sources import Sources, checkpoint_digests
 from grokinterp.summary import summarize
 from grokinterp.tables import Row, check_rows, read_rows, write_table
@@ -125,6 +128,8 @@ class _Analysis:
         self.digests = checkpoint_digests(run.rundir)
         self.keys, self.irreps = run.key_frequencies, run.key_irreps
         self.sources = Sources(run.rundir, settings, self.keys, self.irreps)
+        self.lent = threading.local()
+        self.may_lend = all(builtin_measures().get(name) is measure for name, measure in chosen.items())
         self.snapshot_work: list[Work] = []
         self.run_work: list[Work] = []
         self.selected: list[int] = []
@@ -181,7 +186,7 @@ class _Analysis:
         Runs beside others of its kind: it changes nothing.
         """
         try:
-            snapshot = self.run.bare_snapshot(step, device=self.device).with_keys(self.keys, self.irreps)
+            snapshot = self._lend(self.run.bare_snapshot(step, device=self.device).with_keys(self.keys, self.irreps))
         except GrokinterpError as error:
             return error
         found: dict[int, list[Row] | Exception] = {}
@@ -197,6 +202,14 @@ class _Analysis:
                 found[index] = error if isinstance(error, Exception) else RuntimeError(f"it called exit({error})")
                 given_up.add(work.measure.name)
         return found
+
+    def _lend(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot with this thread's buffers; not where a measure of somebody else might keep what is in them."""
+        if not self.may_lend:
+            return snapshot
+        if not hasattr(self.lent, "on_grid"):
+            self.lent.on_grid = snapshot.pairs_of_grid()
+        return replace(snapshot, on_grid=self.lent.on_grid)
 
     def _take(self, step: int, found: "GrokinterpError | dict[int, list[Row] | Exception]") -> None:
         """Put away what was computed at a checkpoint."""

@@ -8,8 +8,8 @@ torch.
 
 from pathlib import Path
 
+from grokinterp.runs.folders import run_folders
 from grokinterp.runs.rundir import RunDir
-from grokinterp.sweeps.results import run_folders
 
 
 def holds_runs(path: str | Path) -> bool:

@@ -12,10 +12,10 @@ from grokinterp.errors import GrokinterpError
 from grokinterp.phases import Phases, find_phases
 from grokinterp.progress import progress_bar
 from grokinterp.runs.files import read_json
+from grokinterp.runs.folders import run_folders
 from grokinterp.runs.metrics import Row, read_metrics
 from grokinterp.runs.rundir import NOT_TRAINED, RunDir
 from grokinterp.summary import read_summary
-from grokinterp.sweeps.results import run_folders
 from grokinterp.sweeps.sweepdir import SweepDir
 
 Curves = dict[str, list[float | None]]

@@ -8,6 +8,9 @@ from torch import Tensor
 
 from grokinterp.harmonics.cyclic import fourier_basis, frequencies
 
+AT_ONCE = 128
+"""Neurons transformed at once: arrays above 32 MB come as new pages each time, which takes longer than the sums."""
+
 
 @dataclass(frozen=True, eq=False)
 class NeuronSpectrum:
@@ -56,9 +59,13 @@ def spectrum_blocks(acts: Float[Tensor, "n n m"]) -> Float[Tensor, "n_frequencie
 
     Half the work of `pair_spectrum`, its slow twin: over j only a block's own three functions are needed.
     """
+    return torch.cat([_blocks(piece) for piece in acts.split(AT_ONCE, dim=2)], dim=3)
+
+
+def _blocks(acts: Float[Tensor, "n n m"]) -> Float[Tensor, "n_frequencies 3 3 m"]:
     n, _, m = acts.shape
     basis = fourier_basis(n).to(acts.device, acts.dtype)
-    over_i = (basis @ acts.reshape(n, n * m)).reshape(n, n, m)
+    over_i = torch.bmm(basis.expand(n, n, n), acts.transpose(0, 1)).transpose(0, 1)  # a product for each j: no copy
     blocks = torch.zeros(n // 2, 3, 3, m, dtype=acts.dtype, device=acts.device)
     constant = basis @ over_i[0]
     n_pairs = (n - 1) // 2
@@ -79,7 +86,8 @@ def neuron_spectrum(acts: Float[Tensor, "n n m"]) -> NeuronSpectrum:
     blocks = spectrum_blocks(acts)
     constant = blocks[0, 0, 0].square()
     energy = blocks.square().sum((1, 2)) - constant
-    total = acts.square().sum((0, 1)) - constant  # Parseval
+    squares = torch.cat([piece.square().sum((0, 1)) for piece in acts.split(AT_ONCE, dim=2)])
+    total = squares - constant  # Parseval
     alive = total > 1e-24 * constant
     share = torch.where(alive, energy / torch.where(alive, total, 1.0), 0.0)
     best = share.max(dim=0)

@@ -4,6 +4,8 @@ Each returns the standard deviation of the noise of every entry at sigma = 1; no
 times a standard Gaussian.
 """
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -54,13 +56,16 @@ def _neuron_scales(weights: Weights, mlp: str) -> Weights:
 
 
 def draw(weights: Weights, seed: int) -> Weights:
-    """A standard Gaussian for every entry, from a generator of its own on the CPU."""
+    """A standard Gaussian for every entry, from a generator of its own on the CPU; not to be changed in place."""
+    drawn = _gaussians(tuple(w.shape for w in weights.values()), seed)
+    return {name: x.to(w.device, w.dtype) for (name, w), x in zip(weights.items(), drawn, strict=True)}
+
+
+@lru_cache(maxsize=16)
+def _gaussians(shapes: tuple[torch.Size, ...], seed: int) -> tuple[Tensor, ...]:
+    """In float64; kept, as every checkpoint of a run is perturbed by the same ones."""
     stream = generator("weight noise", seed)
-
-    def normal(w: Tensor) -> Tensor:
-        return torch.randn(w.shape, generator=stream, dtype=torch.float64).to(w.device, w.dtype)
-
-    return {name: normal(w) for name, w in weights.items()}
+    return tuple(torch.randn(shape, generator=stream, dtype=torch.float64) for shape in shapes)
 
 
 def perturb(weights: Weights, scale: Weights, gaussian: Weights, sigma: float) -> Weights:

@@ -25,19 +25,19 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     """
     import torch
 
+    from grokinterp.harmonics.projected_loss import best_answers
+
     del params
-    logits = snapshot.logits.flatten(0, 1)
-    predicted = logits.argmax(dim=1)
-    rows = []
+    predicted, rows = best_answers(snapshot.logits), []
     for split, (mask, answers) in _splits(snapshot).items():
         if not mask.any():
             continue  # everything is trained on, or nothing
-        chosen = torch.from_numpy(mask.flatten()).to(logits.device)
-        right = torch.from_numpy(answers[mask]).to(logits.device)
+        chosen = torch.from_numpy(mask).to(predicted.device)
+        right = torch.from_numpy(answers[mask]).to(predicted.device)
         rows.append(
             {
                 "split": split,
-                "loss": float(torch.nn.functional.cross_entropy(logits[chosen], right)),
+                "loss": float(snapshot.losses(answers)[chosen].mean()),
                 "accuracy": float((predicted[chosen] == right).double().mean()),
                 "n_pairs": int(mask.sum()),
             }

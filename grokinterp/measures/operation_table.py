@@ -23,11 +23,12 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     """
     import torch
 
+    from grokinterp.harmonics.projected_loss import best_answers
     from grokinterp.snapshots.splits import pair_splits
 
     snapshot.require_two_operands()
     del params
-    predicted = snapshot.logits.argmax(dim=2)
+    predicted = best_answers(snapshot.logits)
     hit = predicted == snapshot.labels
     rows = []
     for split, mask in pair_splits(snapshot).items():

@@ -34,39 +34,33 @@ def compute(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     """
     import torch
 
+    from grokinterp.harmonics import projected_loss as project
     from grokinterp.harmonics.cyclic import keep_frequencies, sum_classes
-    from grokinterp.harmonics.projected_loss import (
-        excluded_hits,
-        excluded_losses,
-        mean_loss,
-        order_by_sum,
-        restricted_losses,
-        to_pairs,
-    )
     from grokinterp.snapshots.splits import group_splits
 
     del params
     n, means = snapshot.coordinates.n, snapshot.sum_means
     sets = {"last": snapshot.keys, "own": snapshot.own_keys, "random": snapshot.random_keys}
-    removed = torch.stack([keep_frequencies(means, keys.ks) for keys in sets.values()])
-    kept = removed + means.mean(dim=0)
-    sums = sum_classes(n, means.device)
-    restricted = restricted_losses(kept)[:, sums]
-    cube, rows = order_by_sum(snapshot.natural_logits), []
-    excluded = to_pairs(excluded_losses(cube, torch.cat([removed, torch.zeros_like(removed[:1])])))
-    restricted_hit = (kept.argmax(dim=2) == torch.arange(n, device=means.device))[:, sums]
-    for index, (source, keys) in enumerate(sets.items()):
-        excluded_hit = to_pairs(excluded_hits(cube, removed[index]))
+    different = list(dict.fromkeys(keys.ks for keys in sets.values()))  # own are mostly the last's, late in a run
+    removed = torch.stack([keep_frequencies(means, ks) for ks in different])
+    kept, sums = removed + means.mean(dim=0), sum_classes(n, means.device)
+    restricted = project.restricted_losses(kept)[:, sums]
+    restricted_hit = (project.best_answers(kept) == torch.arange(n, device=means.device))[:, sums].double()
+    cube, rows = project.order_by_sum(snapshot.natural_logits), []
+    excluded = project.to_pairs(project.excluded_losses(cube, torch.cat([removed, torch.zeros_like(removed[:1])])))
+    excluded_hit = project.to_pairs(torch.stack([project.excluded_hits(cube, r) for r in removed])).double()
+    for source, keys in sets.items():
+        index = different.index(keys.ks)
         for split, mask in group_splits(snapshot).items():
             rows.append(
                 {
                     "keys": source,
                     "split": split,
-                    "full_loss": mean_loss(excluded[-1], mask),
-                    "restricted_loss": mean_loss(restricted[index], mask),
-                    "excluded_loss": mean_loss(excluded[index], mask),
-                    "restricted_accuracy": mean_loss(restricted_hit[index].double(), mask),
-                    "excluded_accuracy": mean_loss(excluded_hit.double(), mask),
+                    "full_loss": project.mean_loss(excluded[-1], mask),
+                    "restricted_loss": project.mean_loss(restricted[index], mask),
+                    "excluded_loss": project.mean_loss(excluded[index], mask),
+                    "restricted_accuracy": project.mean_loss(restricted_hit[index], mask),
+                    "excluded_accuracy": project.mean_loss(excluded_hit[index], mask),
                     "n_keys": len(keys.ks),
                     "n_pairs": int(mask.sum()),
                 }
@@ -83,7 +77,7 @@ def compute_frequencies(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     import torch
 
     from grokinterp.harmonics.cyclic import frequencies, keep_frequencies
-    from grokinterp.harmonics.projected_loss import excluded_losses, mean_loss, order_by_sum, to_pairs
+    from grokinterp.harmonics.projected_loss import excluded_losses, mean_losses, order_by_sum, to_pairs
     from grokinterp.snapshots.splits import group_splits
 
     del params
@@ -92,10 +86,11 @@ def compute_frequencies(snapshot: "Snapshot", *, params: dict) -> list[Row]:
     removed = torch.stack([keep_frequencies(means, (k,)) for k in ks])
     excluded = to_pairs(excluded_losses(order_by_sum(snapshot.natural_logits), removed))
     splits = {name: mask for name, mask in group_splits(snapshot).items() if name != "test"}
+    means_of = {split: mean_losses(excluded, mask) for split, mask in splits.items()}
     return [
-        {"k": k, "split": split, "excluded_loss": mean_loss(loss, mask), "is_key": k in snapshot.keys.ks}
-        for k, loss in zip(ks, excluded, strict=True)
-        for split, mask in splits.items()
+        {"k": k, "split": split, "excluded_loss": means_of[split][i], "is_key": k in snapshot.keys.ks}
+        for i, k in enumerate(ks)
+        for split in splits
     ]
 
 

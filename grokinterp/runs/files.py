@@ -46,7 +46,10 @@ def _claim_temporary(path: Path) -> tuple[int, Path]:
     """A new temporary file beside `path`, locked while the handle is open, which says that it is in use."""
     prefix, suffix = temporary_name(path, "/").split("/")
     while True:
-        handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
+        try:
+            handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
+        except PermissionError as error:  # of the temporary file nobody has heard
+            raise PermissionError(error.errno, error.strerror, str(path)) from None
         fcntl.flock(handle, fcntl.LOCK_EX)
         if os.fstat(handle).st_nlink:  # else it was removed as abandoned before it was locked
             return handle, Path(name)

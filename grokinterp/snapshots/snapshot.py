@@ -57,14 +57,14 @@ class Snapshot(Network):
         keys = self.fixed_keys
         if keys is None and self.task.coordinates is not None and frequencies(self.task.coordinates.n):
             keys = self.own_keys
-        return replace(self, weights={**self.weights, **changed}, fixed_keys=keys)
+        return replace(self, weights={**self.weights, **changed}, fixed_keys=keys, on_grid=None)  # another network
 
     def in_float32(self) -> "Snapshot":
         """The same snapshot in float32, for estimates whose sampling error is far larger; itself
         where the engine computes in float64 only."""
         if not self.forward.any_dtype:
             return self
-        return replace(self, weights={name: w.float() for name, w in self.weights.items()})
+        return replace(self, weights={name: w.float() for name, w in self.weights.items()}, on_grid=None)
 
     # Natural coordinates ---------------------------------------------------------------------
 

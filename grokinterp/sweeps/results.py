@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from grokinterp.errors import GrokinterpError
 from grokinterp.runs.files import refuse_file_in_the_way, write_atomically
+from grokinterp.runs.folders import run_folders
 from grokinterp.runs.rundir import RunDir
 from grokinterp.summary import read_summary
 
@@ -83,20 +84,11 @@ def read_results(directory: str | Path) -> "pd.DataFrame":
     return pd.read_parquet(target)
 
 
-def run_folders(root: Path) -> Iterator[Path]:
-    """Run directories in a folder, and in the folders in it, by name."""
-    for child in sorted(path for path in root.iterdir() if path.is_dir()):
-        if RunDir(child).exists():
-            yield child
-        else:
-            yield from sorted(path for path in child.iterdir() if path.is_dir() and RunDir(path).exists())
-
-
 def _rows(folders: Iterable[Path], root: Path, left_out: list[str]) -> Iterator[dict[str, Any]]:
     """The summary of each run that has one, with where it lies."""
     for folder in folders:
         if not RunDir(folder).summary_path.exists():
-            left_out.append(f"{folder} has no summary: it is unfinished, or `grokinterp analyze` was not run")
+            left_out.append(_why_none(folder))
             continue
         try:
             row = read_summary(RunDir(folder))
@@ -106,6 +98,15 @@ def _rows(folders: Iterable[Path], root: Path, left_out: list[str]) -> Iterator[
         yield {"path": str(folder.relative_to(root))} | {
             name: value for name, value in row.items() if name not in ("path", *LEFT_OUT)
         }
+
+
+def _why_none(folder: Path) -> str:
+    """Why a run has no summary."""
+    try:
+        RunDir(folder).read_config()
+    except GrokinterpError as error:
+        return str(error)
+    return f"{folder} has no summary: it is unfinished, or `grokinterp analyze` was not run"
 
 
 def _schema(rows: Iterable[dict[str, Any]]) -> "pa.Schema":

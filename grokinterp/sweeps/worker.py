@@ -134,8 +134,8 @@ def _printing_to(path: Path) -> Generator[TextIO]:
 
 def _is_finished(config: str, folder: str) -> bool:
     from grokinterp.config import RunConfig
+    from grokinterp.runs.finished import is_finished
     from grokinterp.runs.rundir import RunDir
-    from grokinterp.training.loop import is_finished
 
     rundir = RunDir(folder)
     with contextlib.suppress(GrokinterpError):  # what is wrong with it is said when it is trained

@@ -62,19 +62,6 @@ def prepare(config: RunConfig, rundir: RunDir, device: torch.device, n_threads: 
     return trainer
 
 
-def is_finished(rundir: RunDir, config: RunConfig) -> bool:
-    """Whether the run has its last checkpoint and its last line of metrics: those of its last step, or of its end.
-
-    A checkpoint comes before its checksum: one that was killed between the two has still to write it.
-    """
-    steps, rows, end = rundir.steps(), read_metrics(rundir.metrics_path), rundir.read_end()
-    last = config.train.steps if end is None else end["step"]
-    if not (steps and steps[-1] == last and rows and rows[-1]["step"] == last):
-        return False
-    checksums = rundir.read_checksums()
-    return not checksums or rundir.checkpoint_path(last).name in checksums
-
-
 def _loop(trainer: Trainer, rundir: RunDir, show_progress: bool | None, followers: Followers) -> None:
     """Evaluate, save, step. "Step s" is the state after s updates; 0 is the initialisation.
 

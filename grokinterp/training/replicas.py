@@ -9,9 +9,10 @@ from rich.console import Console
 from grokinterp.config import LSTMConfig, MLPConfig, RegularizerConfig, RunConfig
 from grokinterp.errors import GrokinterpError
 from grokinterp.run import Run, open_run
+from grokinterp.runs.finished import is_finished
 from grokinterp.runs.rundir import RunDir
 from grokinterp.runs.tensors import read_resume
-from grokinterp.training.loop import check_same, is_finished
+from grokinterp.training.loop import check_same
 from grokinterp.training.replica_loop import train_together
 from grokinterp.training.start import check_memory, check_resumable, train
 

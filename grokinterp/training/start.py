@@ -11,10 +11,11 @@ from grokinterp.estimates import training_estimate
 from grokinterp.memory import check
 from grokinterp.run import Run, open_run
 from grokinterp.runs.files import refuse_file_in_the_way
+from grokinterp.runs.finished import is_finished
 from grokinterp.runs.metrics import read_metrics
 from grokinterp.runs.rundir import RunDir
 from grokinterp.trackers import Followers, Track, choose_trackers
-from grokinterp.training.loop import check_same, is_finished, train_run
+from grokinterp.training.loop import check_same, train_run
 
 
 def train(

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from grokinterp.errors import GrokinterpError
 from grokinterp.explain import one_line
+from grokinterp.runs.folders import run_folders
 from grokinterp.runs.holder import is_held
 from grokinterp.runs.rundir import RunDir
 from grokinterp.watch.look import OVER, Look, Watcher
@@ -33,18 +34,31 @@ class FolderWatcher:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._places = {root}
         self._watchers: dict[Path, Watcher] = {}
         self._over: dict[Path, Row] = {}
 
     def look(self) -> list[Row]:
         """A row for each run that has begun, those at work first."""
-        rows = [self._row(child) for child in sorted(self.root.iterdir()) if RunDir(child).exists()]
+        folders = list(run_folders(self.root))
+        self._places = {self.root, *(folder.parent for folder in folders)}
+        rows = [self._row(folder) for folder in folders]
         return sorted(rows, key=lambda row: ORDER.index(row.state))
 
     def is_over(self, rows: list[Row]) -> bool:
         """Whether nothing more is to come: no sweep is at work here, and every run is through."""
-        # a sweep's lock lies where a run's does
-        return not is_held(RunDir(self.root).lock_path) and all(row.state in OVER for row in rows)
+        return not self._is_swept() and all(row.state in OVER for row in rows)
+
+    def is_idle(self, rows: list[Row]) -> bool:
+        """Whether nothing is going on here now."""
+        return not self._is_swept() and all(row.state != "training" for row in rows)
+
+    def _is_swept(self) -> bool:
+        """Whether a sweep is at work in the folder, or in one in it; its lock lies where a run's does."""
+        return any(is_held(RunDir(place).lock_path) for place in self._places)
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
 
     def _row(self, path: Path) -> Row:
         if path in self._over and not is_held(RunDir(path).lock_path):
@@ -53,10 +67,10 @@ class FolderWatcher:
         try:
             look = watcher.look()
         except GrokinterpError:
-            return Row(path.name, "damaged")
+            return Row(self._name(path), "damaged")
         if look is None:
-            return Row(path.name, "killed")
-        row = _row_of(look)
+            return Row(self._name(path), "killed")
+        row = _row_of(self._name(path), look)
         if row.state in OVER:
             self._over[path] = row
             del self._watchers[path]  # and its rows of metrics
@@ -92,9 +106,9 @@ def headline(root: Path, rows: list[Row], width: int = 0) -> list[str]:
     return [f"{name}: {count}" if name else count[:width], states[:width]]
 
 
-def _row_of(look: Look) -> Row:
+def _row_of(name: str, look: Look) -> Row:
     return Row(
-        look.path.name,
+        name,
         look.state,
         look.step or 0,
         look.last("train_accuracy"),

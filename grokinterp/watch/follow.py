@@ -65,7 +65,7 @@ class FolderScreen:
         """Look at them now."""
         self._rows = self._watcher.look()
         self.is_over = self._watcher.is_over(self._rows)
-        self.is_idle = not is_held(RunDir(self._path).lock_path) and all(row.state != "training" for row in self._rows)
+        self.is_idle = self._watcher.is_idle(self._rows)
 
     def view(self, console: Console) -> Text:
         """All of it."""
@@ -95,8 +95,7 @@ def find(path: Path) -> RunScreen | FolderScreen | None:
         if path.is_dir() and is_held(rundir.lock_path):  # a sweep or a run that has only just begun
             return None
         raise
-    inside = found[0].parent == path
-    return FolderScreen(path) if inside else RunScreen(found[0])
+    return FolderScreen(path) if path in found[0].parents else RunScreen(found[0])
 
 
 def show_once(path: Path) -> int:

@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from grokinterp.config import RunConfig
 from grokinterp.phases import Phases, find_phases
+from grokinterp.runs.finished import is_finished
 from grokinterp.runs.holder import is_held
 from grokinterp.runs.metrics import read_metrics
 from grokinterp.runs.rundir import NOT_TRAINED, RunDir
@@ -89,7 +90,7 @@ class Watcher:
         """The run as it is now; None where there is none (yet, or any more).
 
         Raises:
-            GrokinterpError: its config or its metrics are damaged, or from a newer version.
+            GrokinterpError: its config, metrics or checksums are damaged, or from a newer version.
         """
         held = is_held(self.rundir.lock_path)  # first: what is written before the lock is given back is then seen
         try:
@@ -114,9 +115,8 @@ class Watcher:
         """How a run stands whose lock nobody holds, from what it would have written last."""
         if engine in NOT_TRAINED:
             return engine, ""
-        end, steps = self.rundir.read_end(), self.rundir.steps()
-        last = config.train.steps if end is None else end["step"]
-        if phases.rows and phases.last_step == last and steps and steps[-1] == last:
+        if is_finished(self.rundir, config, phases.rows):
+            end = self.rundir.read_end()
             return "finished", "" if end is None else end["reason"]
         if self._grew_unheld is not None and time.monotonic() - self._grew_unheld < ELSEWHERE_SECONDS:
             return "training", ""

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from analyses.power2022 import claims
+from analyses.power2022 import interventions as ways
 from analyses.power2022.figures import NOT_SYMMETRIC, SYMMETRIC
 
 GROUP = "product in S5"
@@ -35,7 +36,7 @@ def fractions(*steps: float | None, train: tuple[float, ...] = (90.0, 100.0, 110
 
 def interventions(**accuracies: float) -> dict[str, pd.DataFrame]:
     """Every way to train at 40 and 80 %; `accuracies` at 80 %, and half of it at 40 %."""
-    names = ("adamw", "to_init", *claims.WITHOUT_DECAY)
+    names = ("adamw", "to_init", *ways.WITHOUT_DECAY)
     rows = [
         {"variant": name, "run": name, "frac_train": share, "memorization_step": 100.0}
         | {"best_test_accuracy": accuracies.get(name, 0.5) * (1.0 if share == 0.8 else 0.5)}
@@ -97,40 +98,51 @@ def test_the_delay_shrinks_with_data():
 
 
 def test_decay_halves_the_data_or_a_bound_says_so_or_nothing_can_be_told():
-    every = dict.fromkeys(claims.WITHOUT_DECAY, 1.0)
+    every = dict.fromkeys(ways.WITHOUT_DECAY, 1.0)
     half = interventions(adamw=2.0, **every)  # 1.0 at 40 %
-    assert claims.decay_halves_the_data(half).holds
-    assert not claims.decay_halves_the_data(interventions(adamw=1.0, **every)).holds
-    assert claims.decay_halves_the_data(interventions(adamw=2.0)).holds
-    assert claims.decay_halves_the_data(interventions(adamw=1.0)).holds is None
-    assert claims.decay_halves_the_data(interventions()).holds is False
+    assert ways.decay_halves_the_data(half).holds
+    assert not ways.decay_halves_the_data(interventions(adamw=1.0, **every)).holds
+    assert ways.decay_halves_the_data(interventions(adamw=2.0)).holds
+    assert ways.decay_halves_the_data(interventions(adamw=1.0)).holds is None
+    assert ways.decay_halves_the_data(interventions()).holds is None
+    assert ways.decay_halves_the_data(interventions(adam=1.0)).holds is False
 
 
 def test_decay_to_the_initial_weights_lies_between():
-    assert claims.decay_to_init_is_between(interventions(adam=0.1, to_init=0.5, adamw=0.9)).holds
-    assert not claims.decay_to_init_is_between(interventions(adam=0.1, to_init=0.95, adamw=0.9)).holds
+    assert ways.decay_to_init_is_between(interventions(adam=0.1, to_init=0.5, adamw=0.9)).holds
+    assert ways.decay_to_init_is_between(interventions(adam=0.1, to_init=0.95, adamw=0.9)).holds is False
+    near_chance = interventions(adam=0.0260, to_init=0.0265, adamw=0.0270)
+    assert ways.decay_to_init_is_between(near_chance).holds is None
 
 
 def test_the_learning_rate_window_has_adam_at_its_top():
-    assert claims.learning_rate_window(interventions(adam=0.6)).holds
-    assert not claims.learning_rate_window(interventions(adam=0.6, high_lr=0.7)).holds
+    assert ways.learning_rate_window(interventions(adam=0.6)).holds
+    assert ways.learning_rate_window(interventions(adam=0.6, high_lr=0.7)).holds is False
+    assert ways.learning_rate_window(interventions(adam=0.6, high_lr=0.59)).holds is None
 
 
-def test_noise_helps_where_every_kind_is_above_full_batches():
-    assert claims.noise_helps(interventions(full_batch=0.2)).holds
-    assert not claims.noise_helps(interventions(full_batch=0.2, update_noise=0.1)).holds
+def test_noise_is_compared_with_the_same_without_it():
+    assert ways.noise_helps(interventions(full_batch=0.2, weight_noise=0.6)).holds
+    assert ways.noise_helps(interventions(full_batch=0.2, update_noise=0.1, weight_noise=0.6)).holds is False
+    assert ways.noise_helps(interventions(full_batch=0.1, adam=0.4, weight_noise=0.13)).holds is False
+    assert ways.noise_helps(interventions(full_batch=0.2)).holds is None
+
+
+@pytest.mark.parametrize(("dropout", "holds"), [(0.7, True), (0.3, False), (0.5, None)])
+def test_dropout_is_compared_with_minibatches(dropout, holds):
+    assert ways.dropout_helps(interventions(dropout=dropout)).holds is holds
 
 
 @pytest.mark.parametrize(("best", "holds"), [(0.3, True), (0.05, False)])
 def test_full_batches_generalise_somewhat_at_the_largest_share(best, holds):
-    assert claims.full_batch_generalizes_somewhat(interventions(full_batch=best), above=0.1).holds is holds
+    assert ways.full_batch_generalizes_somewhat(interventions(full_batch=best), above=0.1).holds is holds
 
 
 def test_all_methods_memorise_unless_one_run_does_not():
     found = interventions()
-    assert claims.all_methods_memorize(found).holds
+    assert ways.all_methods_memorize(found).holds
     found["interventions"].loc[3, "memorization_step"] = None
-    assert not claims.all_methods_memorize(found).holds
+    assert not ways.all_methods_memorize(found).holds
 
 
 def test_operations_are_compared_by_the_share_they_need():
@@ -192,15 +204,31 @@ def test_sharpness_falls_over_enough_networks():
     assert claims.sharpness_falls_with_accuracy(sharpness(10, -1)).holds is None
 
 
-def test_flatness_of_noise_needs_a_full_batch_network_as_accurate():
-    rows: list[dict] = [
-        {"recipe": "interventions", "variant": name, "test_accuracy": 1.0, "phi": phi}
-        for name, phi in (("full_batch", 2.0), ("adam", 1.0))
+def networks(**phi: float) -> dict[str, pd.DataFrame]:
+    """One network of each way to train that has a phi, equally accurate; the train loss is 1 unless said."""
+    rows = [
+        {"recipe": "interventions", "variant": name, "frac_train": 0.7, "test_accuracy": 1.0, "phi": value}
+        | {"train_loss": 1.0}
+        for name, value in phi.items()
     ]
-    assert claims.noise_finds_flatter_minima({"sharpness": pd.DataFrame(rows)}).holds
-    rows[0]["phi"] = 0.5
-    assert not claims.noise_finds_flatter_minima({"sharpness": pd.DataFrame(rows)}).holds
-    assert claims.noise_finds_flatter_minima({"sharpness": pd.DataFrame(rows[1:])}).holds is None
+    return {"sharpness": pd.DataFrame(rows)}
+
+
+def test_flatness_of_noise_is_compared_with_what_lacks_the_noise_at_the_same_share():
+    flatter = networks(full_batch=4.0, adam=2.0, weight_noise=1.0)
+    assert ways.noise_finds_flatter_minima(flatter).holds
+    assert not ways.noise_finds_flatter_minima(networks(full_batch=4.0, adam=2.0, weight_noise=3.0)).holds
+    assert ways.noise_finds_flatter_minima(networks(full_batch=4.0, adam=2.0)).holds is None
+    table = flatter["sharpness"]
+    table.loc[table["variant"] == "weight_noise", "frac_train"] = 0.85
+    assert ways.noise_finds_flatter_minima(flatter).holds is None
+
+
+def test_a_flatness_that_is_the_train_loss_is_said_to_be_that():
+    found = networks(full_batch=4.0, adam=2.0, weight_noise=1.0)
+    found["sharpness"]["train_loss"] = found["sharpness"]["phi"]
+    answer = ways.noise_finds_flatter_minima(found)
+    assert answer.note == "phi / train loss: adam x 1, weight_noise x 1"
 
 
 @pytest.mark.parametrize(("z", "holds"), [(8.0, True), (1.0, False)])

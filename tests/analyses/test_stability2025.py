@@ -80,11 +80,42 @@ def test_where_a_control_fails_there_is_no_verdict():
     assert verdict("stablemax_generalizes", everything, accuracy=0.95) is None
 
 
-def test_a_tie_of_two_that_never_get_there_in_one_network_leaves_the_other_to_decide():
+def test_each_comparison_is_judged_on_the_network_that_the_paper_compares():
     found = tables(FOUND)
     table = found["runs"]
     table.loc[table["network"] == "transformer", "generalization_step"] = np.nan
-    assert verdict("perpgrad_is_fastest", found)
+    assert verdict("perpgrad_is_fastest", found) is None
+    assert verdict("stablemax_is_slower", found)
+
+
+def test_seeds_that_overlap_decide_nothing():
+    found = tables(FOUND)
+    table = found["runs"]
+    for name, steps in (("perpgrad", [300, 1000, np.nan]), ("adamw", [1050, 350, 1100])):
+        table.loc[table["variant"] == name, "generalization_step"] = steps * 2
+    answer = claims.perpgrad_is_fastest(found)
+    assert answer.holds is None
+    assert "do not tell the two apart" in answer.note
+
+
+def test_absorption_is_not_cleared_where_nothing_generalises_or_gradients_vanish_without_it():
+    collapsed = {"torch_float32": 0.9}
+    assert verdict("absorption_is_the_cause", tables(zero=collapsed)) is None
+    assert verdict("absorption_is_the_cause", tables(FOUND, collapsed | {"adam": 0.9})) is None
+    assert verdict("absorption_is_the_cause", tables(FOUND, collapsed | {"adam": 0.2})) is False
+
+
+def test_a_softmax_in_float64_is_judged_by_the_same_rule():
+    assert verdict("float64_stalls_too", tables(FOUND))
+    assert verdict("float64_stalls_too", tables(FOUND | {"torch_float64": 400})) is False
+    assert verdict("float64_stalls_too", tables()) is None
+
+
+def test_without_a_gradient_at_the_end_there_is_no_direction_to_judge():
+    found = tables(late=0.8)
+    rows = found["numerics"]
+    rows.loc[(rows["step"] == STEPS) & (rows["variant"] == "adam"), "nlm_cosine"] = np.nan
+    assert verdict("gradient_aligns_with_weights", found, cosine=0.5) is None
 
 
 def test_alignment_compares_the_end_with_the_beginning():

@@ -7,6 +7,7 @@ import torch
 from conftest import small_config
 
 import grokinterp as gi
+from grokinterp.analysis.analyze import _Analysis
 from grokinterp.analysis.workers import AHEAD, default_jobs, in_order
 
 
@@ -53,6 +54,38 @@ def test_tables_do_not_depend_on_the_number_of_jobs(tmp_path):
         assert not gi.analyze(one, names, jobs=jobs, show_progress=False).failed
         tables[jobs] = {path.name: path.read_bytes() for path in one.rundir.measures.glob("*.parquet")}
     assert tables[1] == tables[3]
+
+
+def test_tables_do_not_depend_on_lent_buffers(tmp_path, monkeypatch):
+    run, lend, tables = gi.train(small_config(), tmp_path / "run", show_progress=False), _Analysis._lend, {}
+    lent = []
+    ways = {
+        "lent": lambda analysis, snapshot: lent.append(lend(analysis, snapshot)) or lent[-1],
+        "own": lambda _, snapshot: snapshot,
+    }
+    for name, way in ways.items():
+        monkeypatch.setattr(_Analysis, "_lend", way)
+        one = gi.open(run.path, out=tmp_path / name)
+        assert not gi.analyze(one, jobs=2, full=True, show_progress=False).failed
+        tables[name] = {path.name: path.read_bytes() for path in one.rundir.measures.glob("*.parquet")}
+    assert tables["lent"] == tables["own"]
+    assert 1 <= len({id(snapshot.on_grid) for snapshot in lent}) <= 2  # one a thread
+
+
+def test_a_measure_of_ones_own_may_keep_what_it_saw(tmp_path):
+    run, kept = gi.train(small_config(), tmp_path / "run", show_progress=False), {}
+
+    def compute(snapshot, *, params):
+        del params
+        kept[snapshot.step] = snapshot.neuron_acts
+        return [{"value": 0.0}]
+
+    parts = {"": gi.Part({"value": gi.Column("nothing", null=False)}, compute)}
+    measure = gi.Measure(name="keeper", summary="A test's own.", reference="none", parts=parts, plot=lambda _: None)
+    assert not gi.analyze(run, [measure, "accuracy_loss"], show_progress=False).failed
+    assert len(kept) > 2
+    for step, neurons in kept.items():
+        assert torch.equal(neurons, run.bare_snapshot(step).neuron_acts)
 
 
 def test_no_jobs_at_all_are_refused(tmp_path):

@@ -18,7 +18,11 @@ from grokinterp.overrides import override
 
 PAGES = Path(__file__).parents[2] / "docs" / "pages"
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NOT_RUN = ("make ", "source ", "pip install ", "grokinterp sweep recipe.toml --out runs/on-slurm ")
+NOT_RUN = (
+    *("make ", "source ", "pip install ", "tensorboard ", "wandb "),
+    "grokinterp sweep recipe.toml --out runs/on-slurm ",
+    "grokinterp train quick --out runs/mine --track tensorboard ",
+)
 QUICK = {"how-to/own-checkpoints", "how-to/own-measure", "how-to/own-operation", "explanation/engines"}
 """Pages whose examples take a few seconds; the others are among the slow tests."""
 

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from oracles import PRIMES_AND_OTHERS, clock_logits, clock_loss, pair_cross_entropy, pizza_logits, pizza_share
 
 from grokinterp.harmonics.cyclic import frequencies, keep_frequencies, sum_classes, sum_means
-from grokinterp.harmonics.projected_loss import excluded_losses, order_by_sum, restricted_losses, to_pairs
+from grokinterp.harmonics.projected_loss import (
+    best_answers,
+    excluded_losses,
+    mean_loss,
+    mean_losses,
+    order_by_sum,
+    restricted_losses,
+    to_pairs,
+)
 
 few = settings(derandomize=True, deadline=None, max_examples=15)
 
@@ -100,3 +108,15 @@ def test_ordering_by_sum_is_undone_by_to_pairs(n, seed):
     assert torch.equal(back, logits)
     right = logits.gather(2, sum_classes(n)[:, :, None])[:, :, 0]
     assert torch.equal(to_pairs(ordered.correct), right)
+
+
+def test_means_of_many_are_those_of_each_and_none_over_no_pair():
+    losses, mask = torch.rand(3, 5, 5, dtype=torch.float64), torch.rand(5, 5) < 0.5
+    mask[0, 0] = True
+    assert mean_losses(losses, mask) == pytest.approx([mean_loss(each, mask) for each in losses], rel=1e-15)
+    assert mean_losses(losses, torch.zeros(5, 5, dtype=torch.bool)) == [None] * 3
+
+
+def test_of_several_largest_logits_the_first_answers():
+    logits = torch.tensor([[0.0, 2.0, 2.0], [1.0, 1.0, 1.0], [0.0, 1.0, 3.0]])
+    assert best_answers(logits).tolist() == logits.argmax(dim=1).tolist() == [1, 0, 2]

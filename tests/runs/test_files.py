@@ -118,3 +118,13 @@ def test_a_lock_is_free_after_an_error_inside(tmp_path):
         1 / 0  # noqa: B018
     with files.locked(tmp_path / "lock", "x"):
         pass
+
+
+def test_a_file_that_cannot_be_written_is_named_and_not_its_temporary_one(tmp_path, monkeypatch):
+    def refuse(**about):
+        raise PermissionError(errno.EACCES, "Permission denied", str(about["dir"] / f"{about['prefix']}x"))
+
+    monkeypatch.setattr(files.tempfile, "mkstemp", refuse)
+    with pytest.raises(PermissionError) as raised:
+        files.write_text(tmp_path / "model.pt", "x")
+    assert raised.value.filename == str(tmp_path / "model.pt")

@@ -97,11 +97,18 @@ def test_pieces_share_their_buffers_and_are_put_together_right(monkeypatch):
     torch.testing.assert_close(found.double(), whole.detach(), rtol=0, atol=1e-5)
 
 
-def test_a_snapshot_s_activations_outlive_every_other_forward_of_it():
-    snapshot = CASES["by hand"]
+@pytest.mark.parametrize("lent", [False, True])
+def test_a_snapshot_s_activations_outlive_every_other_forward_of_it(lent):
+    snapshot = replace(CASES["by hand"], on_grid=CASES["by hand"].pairs_of_grid() if lent else None)
     logits, neurons = snapshot.logits.clone(), snapshot.neuron_acts.clone()
     changed = snapshot.with_weights({"unembed.W_U": 2 * snapshot.weights["unembed.W_U"]})
     assert not torch.equal(changed.logits, logits)
+    low = snapshot.in_float32()
+    lower = low.neuron_acts.clone()
+    assert not torch.equal(
+        low.with_weights({"blocks.0.mlp.W_in": -low.weights["blocks.0.mlp.W_in"]}).neuron_acts, lower
+    )
+    assert torch.equal(low.neuron_acts, lower)
     snapshot.loss_at({})
     assert torch.equal(snapshot.logits, logits)
     assert torch.equal(snapshot.neuron_acts, neurons)

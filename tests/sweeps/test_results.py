@@ -91,6 +91,15 @@ def test_a_damaged_summary_is_named_with_the_command_that_writes_it_anew(text, t
     assert left_out == [f"{folder / 'summary.json'} is damaged; `grokinterp analyze {folder}` writes it anew"]
 
 
+def test_a_damaged_run_is_not_taken_for_an_unfinished_one(tmp_path):
+    synthetic(tmp_path / "sweep", [row(i) for i in range(2)])
+    folder = tmp_path / "sweep" / "run00001"
+    (folder / "summary.json").unlink()
+    (folder / "config.json").write_text("{")
+    (said,) = results.gather(tmp_path / "sweep")[2]
+    assert said.startswith(f"{folder / 'config.json'} is not valid JSON")
+
+
 def test_analyze_writes_a_damaged_summary_anew_and_so_does_the_sweep(tmp_path):
     recipe = {"name": "small", "config": small_config().model_dump(exclude={"name", "schema_version"})}
     gi.sweep(recipe, tmp_path / "sweep", show_progress=False)

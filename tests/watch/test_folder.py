@@ -46,6 +46,15 @@ def test_it_is_over_when_all_runs_are_and_no_sweep_is_at_work(folder):
         assert not watcher.is_over(watcher.look())
 
 
+def test_runs_are_found_in_the_folders_of_a_folder_too_and_a_sweep_at_work_there(folder):
+    watcher = FolderWatcher(folder.parent)
+    rows = watcher.look()
+    assert {row.name for row in rows} >= {"sweep/done", "sweep/killed", "sweep/odd"}
+    assert watcher.is_idle(rows)
+    with locked(SweepDir(folder).lock_path, "x"):
+        assert not watcher.is_idle(watcher.look())
+
+
 def test_runs_that_are_through_are_read_once_and_again_when_somebody_trains_them(folder, monkeypatch):
     read, reads = look.read_metrics, []
     monkeypatch.setattr(look, "read_metrics", lambda path: reads.append(path.parent.name) or read(path))

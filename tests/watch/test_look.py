@@ -32,6 +32,15 @@ def test_one_that_has_its_last_line_and_checkpoint_is_finished(tmp_path):
     assert state_of(write_run(tmp_path / "b", range(0, 41, 10), checkpoints=(0, 30))) == "killed"
 
 
+def test_one_that_was_killed_between_its_last_checkpoint_and_its_checksum_is_not_finished(tmp_path):
+    rundir = write_run(tmp_path / "run", range(0, 41, 10), checkpoints=(0, 40))
+    first, last = rundir.checkpoint_path(0).name, rundir.checkpoint_path(40).name
+    rundir.write_checksums({first: ""})
+    assert state_of(rundir) == "killed"
+    rundir.write_checksums({first: "", last: ""})
+    assert state_of(rundir) == "finished"
+
+
 def test_one_that_ended_early_is_finished_and_says_why(run):
     run.write_end(30, "its 5 seconds were over")
     found = Watcher(run).look()
