@@ -135,7 +135,7 @@ def changes_between(
     (a, b), (above, below) = values.index[after - 1 : after + 1], values.iloc[after - 1 : after + 1]
     crossing = a + (b - a) * (above - middle) / (above - below)
     early = (values[UNIFORM] - values[values.index <= rates[0]].min()) / fall
-    ours = f"at {crossing:.2f}, {early:.0%} of the fall by {rates[0]:g}; {ours}"
+    ours = f"at {crossing:.3f}, {early:.0%} of the fall by {rates[0]:g}; {ours}"
     return Answer(ours, bool(low + 1e-9 < crossing <= high + 1e-9 and early <= begun))
 
 

@@ -114,7 +114,7 @@ CHANGE = {"rates": [0.4, 0.6, 0.8], "low": 0.5, "high": 0.8, "swing": 0.2, "begu
 def test_the_change_lies_where_the_medians_cross_the_middle():
     found = claims.changes_between(tables(CHANGING), **CHANGE)
     crossing = 0.6 + 0.2 * (0.9 - 0.745) / (0.9 - 0.6)
-    assert (found.holds, found.ours[:8]) == (True, f"at {crossing:.2f},")
+    assert (found.holds, found.ours[:9]) == (True, f"at {crossing:.3f},")
     early = dict(zip(RATES, (0.99, 0.5, 0.5, 0.5, 0.5, 0.5), strict=True))
     assert claims.changes_between(tables(early), **CHANGE).holds is False
     assert claims.changes_between(tables({0.2: 0.99, 0.4: 0.9}), **CHANGE).holds is None
