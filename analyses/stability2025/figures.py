@@ -100,8 +100,9 @@ def _log_steps(axis: Axes) -> None:
 
 
 def _written_out(axis: Axis, low: float, high: float) -> None:
-    """Numbers of a logarithmic axis: 1, 2 and 5 of each decade where there are few, decades where there are many."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 100 else (1,)))
+    """Numbers of a logarithmic axis: decades where there are many, with 2 and 5 or with 2 to 5 where there are few."""
+    subs = (1, 2, 3, 4, 5) if high / low < 5 else (1, 2, 5) if high / low < 100 else (1,)
+    axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axis.set_minor_formatter(NullFormatter())
 
