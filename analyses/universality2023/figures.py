@@ -82,7 +82,7 @@ def explained(tables: Tables) -> Figure:
     axes[0, 1].set(ylim=(0, 1.05 * table["n_learned"].max()), ylabel=f"irreps learned\n(similarity above {LEARNED:g})")
     if len(generalised(table)) < len(table):
         axes[0, 0].plot([], [], "^", ms=4, mfc="white", color=plotting.INK, label="did not generalise")
-        plotting.legend(axes[0, 0], "upper right")
+        plotting.legend(axes[0, 0], "lower left")
     return fig
 
 
