@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap, hsv_to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.text import Text
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from grokinterp.figure_style import CYCLE as CYCLE
 from grokinterp.figure_style import INK as INK
@@ -151,6 +152,18 @@ def over_steps(
             if axis.get_legend_handles_labels()[1]:
                 axis.legend(loc=place)  # ty: ignore[invalid-argument-type]
     return fig
+
+
+def log_numbers(axis: Axis) -> None:
+    """Write out the numbers of a logarithmic axis: 200, 500, 1,000; decades alone where there are many.
+
+    Called once the data are drawn: how many numbers there are depends on the range.
+    """
+    low, high = axis.get_view_interval()
+    subs = (1, 2, 3, 4, 5) if high / low < 5 else (1, 2, 5) if high / low < 100 else (1,)
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _show_single_points(axis: Axes) -> None:

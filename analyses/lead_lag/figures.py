@@ -54,7 +54,8 @@ def _forest(tables: Tables, group: str) -> Figure:
     runs = with_shares(tables["leads"], tables["runs"])
     runs = runs[runs["generalization_step"].notna() & (runs["recipe"] != "controls")]
     runs = runs[(group == "all") | (runs["variant"] == group)]
-    judged = {REFERENCE, *rules.leading(tables), *rules.lagging(tables)} if group == "all" else set(order)
+    found = {*rules.leading(tables), *rules.leading_by_name(tables), *rules.lagging(tables)}
+    judged = {REFERENCE, *found} if group == "all" else set(order)
     for axis, rule in zip(axes.flat, PANELS, strict=False):
         filled = judged if rule == "half_way" else set(order)
         _panel(axis, rule, table[table["rule"] == rule], order, runs[runs["rule"] == rule], filled)

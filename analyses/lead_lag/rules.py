@@ -5,6 +5,9 @@ import pandas as pd
 from analyses.lead_lag.curves import CIRCUIT, OPEN, REFERENCE
 from analyses.study import Tables
 
+NAMED = ("restricted loss (all)", "restricted loss (own K)", "restricted loss (random K)")
+"""Curves of which it was asked beforehand whether they lead."""
+
 
 def of_all(tables: Tables, rule: str) -> pd.DataFrame:
     """The rows of a rule over all tasks, without the test accuracy's own."""
@@ -22,6 +25,12 @@ def reference_moves(tables: Tables) -> bool:
 def leads(row: pd.Series) -> bool:
     """Half-way before the test accuracy in most runs, the 95 % interval above 0: one curve, named beforehand."""
     return bool(row["n_compared"] >= row["n_runs"] / 2 and row["head_start_low"] > 0)
+
+
+def leading_by_name(tables: Tables) -> list[str]:
+    """Those of `NAMED` that lead by the rule for a single curve."""
+    rows = of_all(tables, "half_way")
+    return [row["curve"] for _, row in rows[rows["curve"].isin(NAMED)].iterrows() if leads(row)]
 
 
 def leading(tables: Tables) -> list[str]:

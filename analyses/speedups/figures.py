@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from analyses.contrast import EVENT
 from analyses.rows import median_steps
@@ -142,10 +141,7 @@ def curves(tables: Tables) -> Figure:
 def _log_steps(axis: Axes) -> None:
     """A logarithmic axis whose numbers are written out: 200, 500, 1,000."""
     axis.set_xscale("log")
-    low, high = axis.get_xlim()
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 100 else (1,)))
-    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    axis.xaxis.set_minor_formatter(NullFormatter())
+    plotting.log_numbers(axis.xaxis)
 
 
 def _color(variant: str) -> str:

@@ -3,9 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from analyses.rows import median_steps
 from analyses.study import Tables
@@ -39,7 +37,7 @@ def alignment(tables: Tables) -> Figure:
     fig = _over_steps(tables, rows)
     for axis in fig.axes[2:4]:
         axis.set_yscale("log")
-        _written_out(axis.yaxis, *axis.get_ylim())
+        plotting.log_numbers(axis.yaxis)
     return fig
 
 
@@ -96,15 +94,7 @@ def _seeds(axis: Axes, rows: pd.DataFrame, y: int, color: str) -> None:
 def _log_steps(axis: Axes) -> None:
     """A logarithmic axis of steps whose numbers are written out: 200, 500, 1,000."""
     axis.set_xscale("log")
-    _written_out(axis.xaxis, *axis.get_xlim())
-
-
-def _written_out(axis: Axis, low: float, high: float) -> None:
-    """Numbers of a logarithmic axis: decades where there are many, with 2 and 5 or with 2 to 5 where there are few."""
-    subs = (1, 2, 3, 4, 5) if high / low < 5 else (1, 2, 5) if high / low < 100 else (1,)
-    axis.set_major_locator(LogLocator(subs=subs))
-    axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    axis.set_minor_formatter(NullFormatter())
+    plotting.log_numbers(axis.xaxis)
 
 
 def _color(variant: str) -> str:

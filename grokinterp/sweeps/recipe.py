@@ -220,12 +220,13 @@ def _brief(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value).replace("/", "_over_").replace("*", "_times_")
 
 
-def read_recipe(path: Path) -> Recipe:
+def read_recipe(path: Path | str) -> Recipe:
     """The recipe in a TOML file.
 
     Raises:
         GrokinterpError: no such file, not TOML, or a field that does not validate; one sentence.
     """
+    path = Path(path)
     return recipe_from({"name": path.stem, **load_toml(path, "recipe")}, source=str(path))
 
 
