@@ -76,7 +76,8 @@ def erf_fit(
 
     The intervals are 95 %, from the covariance and Student's t with n - 4 degrees of freedom: they hold for
     independent residuals, so read them with erf_r2, which says whether the curve is an Erf at all. None if
-    there are fewer than 5 points, if the fit does not converge, or if its t* lies outside the steps.
+    there are fewer than 5 points, if the fit does not converge, or if its t* lies outside the steps or has an interval
+    wider than they are: then too few of them are inside the transition to say where it is, and how steep.
 
     **Paper:** Miller et al. 2024 (arXiv 2402.08946), their s and t*.
     """
@@ -104,6 +105,7 @@ def erf_fit(
     at = {"erf_t": centre, "erf_t_low": centre - error[2], "erf_t_high": centre + error[2]}
     found_values |= {name: found.midpoint + value * width for name, value in at.items()} | {"erf_r2": 1 - residual}
     sound = all(np.isfinite(value) for value in found_values.values())
-    if not sound or not steps[0] <= found_values["erf_t"] <= steps[-1]:
+    told = 2 * error[2] * width <= steps[-1] - steps[0]  # along a flat valley rounding decides where the fit ends
+    if not sound or not told or not steps[0] <= found_values["erf_t"] <= steps[-1]:
         return None
     return {name: float(value) for name, value in found_values.items()}

@@ -147,3 +147,12 @@ def test_there_is_no_fit_where_it_would_say_nothing():
     assert erf_fit(np.arange(4), short, transition(np.arange(4), short)) is None  # as many parameters as points
     decay = 1 - np.exp(-STEPS / 3000)
     assert erf_fit(STEPS, decay, transition(STEPS, decay)) is None  # t* before the start: half an Erf
+
+
+@pytest.mark.parametrize("before", [[0, 0, 0, 0.02, 0, 0.01, 0.02], [0, 0, 0.25, 0, 0.25, 0, 0.25]])
+def test_there_is_no_fit_of_a_jump_between_two_steps(before):
+    """Its t* may be anywhere between them, with s to suit: an interval of thousands of steps, another each time."""
+    steps, values = np.arange(0, 45, 5), np.array([*before, 1.0, 1.0])
+    assert erf_fit(steps, values, transition(steps, values)) is None
+    values[6:] = 0.2, 0.9, 1.0  # with two points on the way it is told again
+    assert erf_fit(steps, values, transition(steps, values))["erf_t"] == pytest.approx(32, abs=0.5)

@@ -2,7 +2,6 @@
 
 import threading
 
-import pandas as pd
 import pytest
 import torch
 from conftest import small_config
@@ -68,10 +67,9 @@ def test_tables_do_not_depend_on_lent_buffers(tmp_path, monkeypatch):
         monkeypatch.setattr(_Analysis, "_lend", way)
         one = gi.open(run.path, out=tmp_path / name)
         assert not gi.analyze(one, jobs=2, full=True, show_progress=False).failed
-        tables[name] = {path.name: pd.read_parquet(path) for path in sorted(one.rundir.measures.glob("*.parquet"))}
+        tables[name] = {path.name: path.read_bytes() for path in one.rundir.measures.glob("*.parquet")}
     assert tables["lent"].keys() == tables["own"].keys()
-    for name, table in tables["own"].items():
-        pd.testing.assert_frame_equal(tables["lent"][name], table, check_exact=True, obj=name)
+    assert [name for name, table in tables["own"].items() if tables["lent"][name] != table] == []
     assert 1 <= len({id(snapshot.on_grid) for snapshot in lent}) <= 2  # one a thread
 
 
