@@ -19,6 +19,9 @@ SENTENCE = "stopped; run the same command again to go on (train: with --resume)"
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+_raised: list[int] = []
+"""The signals that became a KeyboardInterrupt."""
+
 
 def heed_signals() -> None:
     """Let both signals stop this process; one that it was started to ignore (as by nohup) stays ignored."""
@@ -36,6 +39,10 @@ def run(command: Callable[[], int]) -> NoReturn:
         status = command()
     except KeyboardInterrupt:  # where the command could not say it itself
         leave()
+    except Exception:
+        if not _raised:
+            raise
+        leave()  # compiled code may turn a KeyboardInterrupt into an error of its own
     for signum in SIGNALS:
         if signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, lambda *_: os._exit(status))
@@ -49,13 +56,14 @@ def leave() -> NoReturn:
     os._exit(STOPPED)
 
 
-def _stop(_signum: int, frame: FrameType | None) -> None:
+def _stop(signum: int, frame: FrameType | None) -> None:
     codes = list(_codes(frame))
     if any(code.co_filename.startswith("<frozen importlib") for code in codes):
         leave()
     if _raise_again.__code__ in codes:  # what is raised there is dropped too
         _come_again()
     else:
+        _raised.append(signum)
         raise KeyboardInterrupt
 
 

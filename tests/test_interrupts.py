@@ -29,13 +29,21 @@ def outcome(code: str, **options) -> tuple[int, str]:
         "source = 'import os, signal\\ntry:\\n    {send}\\nexcept BaseException:\\n    raise ImportError'\n"
         "open(sys.argv[1] + '/swallowing.py', 'w').write(source)\nsys.path.insert(0, sys.argv[1])\n"
         "def command():\n    try:\n        import swallowing\n    except ImportError:\n        return 3\nrun(command)",
+        # in code that turns it into an error of its own, as compiled code may
+        "def command():\n    try:\n        {send}\n    except BaseException:\n        raise ValueError from None\n"
+        "run(command)",
     ],
-    ids=["in the command", "in __del__", "in an import"],
+    ids=["in the command", "in __del__", "in an import", "in code that swallows it"],
 )
 def test_it_is_one_line_and_status_130(code, how, tmp_path):
     command = [sys.executable, "-c", RUN + code.format(send=SEND.format(how=how)), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (STOPPED, f"{SENTENCE}\n")
+
+
+def test_an_error_without_a_signal_is_not_taken_for_one():
+    status, said = outcome("def command():\n    raise ValueError('mine')\nrun(command)")
+    assert (status, "ValueError: mine" in said) == (1, True)
 
 
 @pytest.mark.parametrize("how", ["SIGINT", "SIGTERM"])
